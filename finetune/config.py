@@ -1,0 +1,219 @@
+"""Every setting of a run, as frozen dataclasses. No torch here: the command line reads this file to print its help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where images and annotations are and how they reach the network.
+
+    Args:
+        root: Folder or annotation file of a COCO or VOC data set, or "signs" for the embedded sample set.
+        format: Annotation format; "auto" looks at the files.
+        train: Annotation files or split names of the training split; none means: find them (see docs/data.md).
+        val: The same for validation; none found means a seeded share of train.
+        test: The same for test.
+        images: Image folder, where it is not found beside the annotations.
+        val_fraction: Share of train kept for validation when the data has no validation split.
+        include: Class names to keep, in this order; empty keeps all.
+        rename: Old class name to new class name; two old names with one new name are merged.
+        one_based: VOC only: coordinates count pixels from 1, as in the devkit.
+        keep_empty: Keep images without boxes as negatives.
+        input_size: Network input, height and width in pixels.
+        resize: "stretch" to the input size, or "letterbox" (keep the shape, pad).
+        augment: Strength of training augmentation.
+        batch_size: Images per step and process.
+        workers: Loader processes per process; -1 chooses by the number of cores.
+        channels: Image channels that are read: 3 (RGB) or 1 (grey).
+    """
+
+    root: str = "signs"
+    format: Literal["auto", "coco", "voc"] = "auto"
+    train: tuple[str, ...] | None = None
+    val: tuple[str, ...] | None = None
+    test: tuple[str, ...] | None = None
+    images: str | None = None
+    val_fraction: float = 0.2
+    include: tuple[str, ...] = ()
+    rename: dict[str, str] = field(default_factory=dict)
+    one_based: bool = True
+    keep_empty: bool = True
+    input_size: tuple[int, int] = (320, 320)
+    resize: Literal["stretch", "letterbox"] = "stretch"
+    augment: Literal["none", "light", "medium", "strong"] = "light"
+    batch_size: int = 8
+    workers: int = -1
+    channels: Literal[1, 3] = 3
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Which network gives the features.
+
+    Args:
+        name: timm name, "torchvision:NAME", "package.module:factory", or the name of a plug-in.
+        weights: "imagenet", "none", a file (.pth, .safetensors), or a timm tag.
+        taps: "stage" (stage outputs) or "ssd" (the taps of the SSD-lite papers).
+    """
+
+    name: str = "tf_efficientnet_lite0"
+    weights: str = "imagenet"
+    taps: Literal["stage", "ssd"] = "stage"
+
+
+@dataclass(frozen=True)
+class PyramidConfig:
+    """How backbone maps become the maps that the head sees.
+
+    Args:
+        kind: "ssd" (raw maps plus extra maps), "fpn" (top-down) or "pan" (fpn plus bottom-up).
+        levels: Levels of fpn and pan: level n has stride 2 ** n.
+        width: Channels of every fpn or pan map.
+        depthwise: Depthwise-separable instead of full 3x3 convolutions in fpn and pan.
+    """
+
+    kind: Literal["ssd", "fpn", "pan"] = "fpn"
+    levels: tuple[int, ...] = (3, 4, 5)
+    width: int = 96
+    depthwise: bool = True
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Which detector is built.
+
+    Args:
+        name: Registered detector name.
+        weights: Detector weights to start from: "torchvision-coco", a run folder or a .safetensors file; none starts from the backbone.
+        keep_classes: Keep the class rows of those weights for classes with the same name.
+    """
+
+    name: str = "ssdlite"
+    weights: str | None = None
+    keep_classes: bool = False
+
+
+@dataclass(frozen=True)
+class SSDLiteConfig:
+    """Head, assignment, loss and decoding of SSD-lite.
+
+    Args:
+        head_depth: Depthwise-separable blocks before the prediction layers; 0 is the reference head.
+        shared_head: One head for all levels (fpn, pan), or one per level (the reference).
+        anchors: "ssd" (reference, six per cell), "ssd-a3" (three on the first map) or "square" (one per cell and level).
+        matcher: How anchors find their boxes: "iou" (reference), "atss" or "tal" (task-aligned).
+        class_loss: "softmax-mining" (reference), "focal" or "quality-focal".
+        box_loss: "smooth-l1" (reference) or "giou".
+        score_threshold: Detections must score more.
+        nms_iou: Boxes of one class that overlap more are one object.
+        candidates_per_class: Highest-scoring boxes of each class that enter the suppression.
+        max_detections: Detections kept per image.
+    """
+
+    head_depth: int = 2
+    shared_head: bool = True
+    anchors: Literal["ssd", "ssd-a3", "square"] = "square"
+    matcher: Literal["iou", "atss", "tal"] = "tal"
+    class_loss: Literal["softmax-mining", "focal", "quality-focal"] = "quality-focal"
+    box_loss: Literal["smooth-l1", "giou"] = "giou"
+    score_threshold: float = 0.02
+    nms_iou: float = 0.6
+    candidates_per_class: int = 300
+    max_detections: int = 300
+
+
+@dataclass(frozen=True)
+class FreezeConfig:
+    """What stays as it was pretrained.
+
+    Args:
+        policy: "none", "backbone" (all of it), "stages" (stem and the first ones) or "norms" (all its normalisation layers).
+        stages: With policy "stages": how many leading entries of the backbone's stages, stem included.
+        batchnorm: "train", or "frozen": backbone BatchNorm keeps its pretrained statistics and affine values.
+    """
+
+    policy: Literal["none", "backbone", "stages", "norms"] = "stages"
+    stages: int = 2
+    batchnorm: Literal["train", "frozen"] = "frozen"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The optimisation.
+
+    Args:
+        epochs: Passes over the training split.
+        optimizer: "sgd" (Nesterov momentum) or "adamw".
+        lr: Rate of the new layers at the default batch of ``data.batch_size * accumulate * processes``; not rescaled.
+        backbone_lr_scale: Rate of the backbone as a share of ``lr``.
+        layer_decay: Each backbone stage further from the head gets its rate multiplied by this.
+        momentum: SGD momentum.
+        weight_decay: Not applied to norms and biases.
+        schedule: "cosine" to zero, or "step" (a tenth at each milestone).
+        milestones: With "step": shares of the budget.
+        warmup: Share of the budget with linearly rising rate.
+        accumulate: Batches per optimiser step.
+        clip_norm: Largest gradient norm; 0 switches clipping off.
+        precision: "auto" (bf16 on GPUs that have it, else 32), or a Lightning precision.
+        channels_last: Channels-last memory format (faster convolutions).
+        ema: Decay of averaged weights, for example 0.999; 0 is off.
+        early_stop: Stop after this many evaluations without improvement; 0 is off.
+        evaluate_every: Epochs between evaluations (the last epoch is always evaluated).
+        accelerator: Passed to Lightning.
+        devices: Passed to Lightning.
+        num_nodes: Passed to Lightning.
+        strategy: Passed to Lightning.
+        loggers: Extra Lightning loggers by name: "tensorboard", "wandb", "mlflow".
+    """
+
+    epochs: int = 20
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.02
+    backbone_lr_scale: float = 1.0
+    layer_decay: float = 1.0
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    schedule: Literal["cosine", "step"] = "cosine"
+    milestones: tuple[float, ...] = (0.7, 0.9)
+    warmup: float = 0.05
+    accumulate: int = 1
+    clip_norm: float = 10.0
+    precision: str = "auto"
+    channels_last: bool = True
+    ema: float = 0.0
+    early_stop: int = 0
+    evaluate_every: int = 1
+    accelerator: str = "auto"
+    devices: str = "1"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    loggers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How a run is scored.
+
+    Args:
+        protocols: Any of "coco", "voc2007-11pt", "voc2012-area"; the first one's primary figure chooses the best weights.
+    """
+
+    protocols: tuple[Literal["coco", "voc2007-11pt", "voc2012-area"], ...] = ("coco",)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One fine-tuning run."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    pyramid: PyramidConfig = field(default_factory=PyramidConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    ssdlite: SSDLiteConfig = field(default_factory=SSDLiteConfig)
+    freeze: FreezeConfig = field(default_factory=FreezeConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    seed: int = 0

@@ -1,0 +1,42 @@
+"""The contract of evaluators: reset, process batches of detections, evaluate once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from detectors.types import BoxDetections, ImageMeta
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """The figures of one protocol: fractions in 0..1, unrounded, None where there is nothing to measure.
+
+    ``per_class`` maps a class name to its figures (for example {"AP": 0.5, "AP50": 0.8}).
+    ``notes`` are sentences for the reader: why a figure is n/a, what a zero probably means.
+    """
+
+    protocol: str
+    primary: str
+    values: Mapping[str, float | None]
+    per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Evaluator(Protocol):
+    """Collects detections in original pixels (pixel-edge coordinates) and scores them by one protocol."""
+
+    protocol: str
+
+    def reset(self) -> None:
+        """Forget all detections."""
+        ...
+
+    def process(self, detections: Sequence[BoxDetections], metas: Sequence[ImageMeta]) -> None:
+        """Add the detections of some images, already mapped back to original pixels. Images never processed count as empty."""
+        ...
+
+    def evaluate(self) -> EvalResult:
+        """Score everything processed since the last reset."""
+        ...
