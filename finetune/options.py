@@ -1,0 +1,115 @@
+"""What each verb of the command line takes. No torch here; ``finetune.commands.<verb>.run(options) -> exit code`` does the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from finetune.config import RunConfig
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Fine-tune one detector.
+
+    Args:
+        run: All settings of the run.
+        out: Run folder to create; default runs/<data>-<backbone>-<n>. Never overwritten.
+        resume: Run folder to continue from its last finished epoch.
+        dry_run: Build everything, run one batch, print shapes, parameters, memory and an estimated time; write nothing.
+        json: File for the result as JSON; "-" is stdout.
+    """
+
+    run: RunConfig = field(default_factory=RunConfig)
+    out: str | None = None
+    resume: str | None = None
+    dry_run: bool = False
+    json: str | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Score a run, or a file of predictions.
+
+    Args:
+        run: Run folder or .safetensors file.
+        data: Annotations or data folder; default: the data of the run.
+        predictions: COCO-format results to score instead of a run.
+        protocol: Any of "coco", "voc2007-11pt", "voc2012-area"; default: those of the run, or coco.
+        split: Split to score.
+        batch_size: Images per forward pass.
+        device: "auto", "cpu", "cuda", ...
+        json: File for the figures as JSON; "-" is stdout.
+    """
+
+    run: str | None = None
+    data: str | None = None
+    predictions: str | None = None
+    protocol: tuple[str, ...] = ()
+    split: str = "val"
+    batch_size: int = 8
+    device: str = "auto"
+    json: str | None = None
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """Find objects in pictures.
+
+    Args:
+        run: Run folder or .safetensors file.
+        images: Images, folders or globs.
+        out: Folder for predictions.json and drawn pictures; default predictions-<n>. Never overwritten.
+        score: Detections drawn and written must score at least this.
+        class_scores: Class name to its own least score.
+        classes: Class names to keep; empty keeps all.
+        draw: Draw pictures.
+        batch_size: Images per forward pass.
+        device: "auto", "cpu", "cuda", ...
+        json: File for a summary as JSON; "-" is stdout.
+    """
+
+    run: str = ""
+    images: tuple[str, ...] = ()
+    out: str | None = None
+    score: float = 0.3
+    class_scores: dict[str, float] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    draw: bool = True
+    batch_size: int = 8
+    device: str = "auto"
+    json: str | None = None
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """Show what there is to choose from.
+
+    Args:
+        what: "backbones", "detectors" or "configs".
+        pattern: Only names that match this glob, for example "mobilenet*".
+        json: File for the list as JSON; "-" is stdout.
+    """
+
+    what: Literal["backbones", "detectors", "configs"] = "backbones"
+    pattern: str | None = None
+    json: str | None = None
+
+
+@dataclass(frozen=True)
+class SampleDataOptions:
+    """Draw a sample data set.
+
+    Args:
+        name: "signs".
+        out: Folder to create. Never overwritten.
+        images: Number of images.
+        seed: The same seed draws the same images.
+        json: File for a summary as JSON; "-" is stdout.
+    """
+
+    name: Literal["signs"] = "signs"
+    out: str = ""
+    images: int = 300
+    seed: int = 0
+    json: str | None = None
