@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from detectors.types import BoxDetections, ImageMeta
+if TYPE_CHECKING:
+    from detectors.types import BoxDetections, ImageMeta
+    from finetune.evaluation.store import State
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,14 @@ class Evaluator(Protocol):
 
     def process(self, detections: Sequence[BoxDetections], metas: Sequence[ImageMeta]) -> None:
         """Add the detections of some images, already mapped back to original pixels. Images never processed count as empty."""
+        ...
+
+    def state(self) -> State:
+        """What was collected, as plain arrays that can be sent to another process."""
+        ...
+
+    def merge(self, state: State) -> None:
+        """Add what another process collected; images that are already here are left out."""
         ...
 
     def evaluate(self) -> EvalResult:
