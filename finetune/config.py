@@ -107,6 +107,7 @@ class SSDLiteConfig:
         matcher: How anchors find their boxes: "iou" (reference), "atss" or "tal" (task-aligned).
         class_loss: "softmax-mining" (reference), "focal" or "quality-focal".
         box_loss: "smooth-l1" (reference) or "giou".
+        min_negatives: "softmax-mining" only: least negatives mined in each image, so that empty images teach; 0 mines as the reference does.
         score_threshold: Detections must score more.
         nms_iou: Boxes of one class that overlap more are one object.
         candidates_per_class: Highest-scoring boxes of each class that enter the suppression.
@@ -119,6 +120,7 @@ class SSDLiteConfig:
     matcher: Literal["iou", "atss", "tal"] = "tal"
     class_loss: Literal["softmax-mining", "focal", "quality-focal"] = "quality-focal"
     box_loss: Literal["smooth-l1", "giou"] = "giou"
+    min_negatives: int = 16
     score_threshold: float = 0.02
     nms_iou: float = 0.6
     candidates_per_class: int = 300

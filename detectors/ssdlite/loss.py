@@ -1,0 +1,124 @@
+"""Losses of SSD-lite over a matched batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from detectors.boxes import PaddedTargets, generalized_iou
+from detectors.ssdlite.box_coder import BoxCoder
+from detectors.ssdlite.matcher import BACKGROUND, NEITHER, Matches
+
+ClassLossKind = Literal["softmax-mining", "focal", "quality-focal"]
+BoxLossKind = Literal["smooth-l1", "giou"]
+
+_NEGATIVES_PER_POSITIVE = 3
+
+
+def reduced_count(count: Tensor) -> Tensor:
+    """Mean of a count over all processes, at least 1: then the mean gradient of the processes is the gradient of the joint batch."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        count = count.clone()
+        torch.distributed.all_reduce(count)
+        count = count / torch.distributed.get_world_size()
+    return count.clamp(min=1.0)
+
+
+def softmax_mining_loss(logits: Tensor, matches: Matches, labels: Tensor, min_negatives: int) -> Tensor:
+    """Cross-entropy over positives and the hardest negatives; background is column 0 (SSD, arXiv:1512.02325).
+
+    Args:
+        logits: [B, A, 1 + C].
+        matches: The part of each anchor.
+        labels: [B, A] i64 class of the matched box, 0..C-1.
+        min_negatives: 0 mines three negatives a positive in each image, as the paper and torchvision do, so that an image without
+            boxes teaches nothing. More than 0 mines three negatives a positive over the whole batch, and at least this many in each image.
+
+    Returns:
+        The sum of the losses.
+    """
+    positive = matches.index >= 0
+    per_anchor = F.cross_entropy(logits.transpose(1, 2), torch.where(positive, labels + 1, 0), reduction="none")
+    candidate = matches.index == BACKGROUND
+    hardness = per_anchor.detach().masked_fill(~candidate, -torch.inf)
+    quota = _NEGATIVES_PER_POSITIVE * positive.sum(1, keepdim=True)
+    rank = hardness.sort(1, descending=True).indices.argsort(1)
+    if min_negatives > 0:
+        batch_rank = hardness.flatten().argsort(descending=True).argsort().view_as(rank)
+        mined = (batch_rank < quota.sum()) | (rank < min_negatives)
+    else:
+        mined = rank < quota
+    return per_anchor[positive | (mined & candidate)].sum()
+
+
+def sigmoid_focal_loss(logits: Tensor, matches: Matches, labels: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """Focal loss over C independent classes (arXiv:1708.02002), summed; ignored anchors count for neither side.
+
+    Args:
+        logits: [B, A, C].
+        matches: The part of each anchor.
+        labels: [B, A] i64 class of the matched box.
+        alpha: Weight of positives.
+        gamma: Focus on hard examples.
+    """
+    target = F.one_hot(labels, logits.shape[-1]).to(logits.dtype) * (matches.index >= 0)[..., None]
+    probability = logits.sigmoid()
+    wrong = probability + target - 2 * probability * target
+    weight = alpha * target + (1 - alpha) * (1 - target)
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * weight * wrong**gamma
+    return (loss * (matches.index != NEITHER)[..., None]).sum()
+
+
+def quality_focal_loss(logits: Tensor, matches: Matches, labels: Tensor, beta: float = 2.0) -> Tensor:
+    """Quality focal loss (arXiv:2006.04388): the score learns the quality of the box; summed, ignored anchors left out.
+
+    Args:
+        logits: [B, A, C].
+        matches: The part of each anchor, with its quality.
+        labels: [B, A] i64 class of the matched box.
+        beta: Focus on scores far from their target.
+    """
+    target = F.one_hot(labels, logits.shape[-1]).to(logits.dtype) * matches.quality[..., None]
+    scale = (logits.detach().sigmoid() - target).abs() ** beta
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * scale
+    return (loss * (matches.index != NEITHER)[..., None]).sum()
+
+
+@dataclass(frozen=True)
+class SSDLiteLoss:
+    """Class and box loss of a matched batch, each divided by the number of positives over the batch.
+
+    With "quality-focal" both are weighted by the quality of the match and divided by its sum.
+    """
+
+    class_loss: ClassLossKind
+    box_loss: BoxLossKind
+    coder: BoxCoder
+    box_weight: float = 1.0
+    min_negatives: int = 0
+
+    def __call__(self, logits: Tensor, deltas: Tensor, anchors: Tensor, matches: Matches, targets: PaddedTargets) -> dict[str, Tensor]:
+        """Named scalar losses: "class" and "box"."""
+        positive = matches.index >= 0
+        row = matches.index.clamp(min=0)
+        labels = targets.labels.gather(1, row)
+        weight = matches.quality[positive] if self.class_loss == "quality-focal" else positive[positive].float()
+        count = reduced_count(weight.sum())
+        if self.class_loss == "softmax-mining":
+            classes = softmax_mining_loss(logits, matches, labels, self.min_negatives)
+        elif self.class_loss == "focal":
+            classes = sigmoid_focal_loss(logits, matches, labels)
+        else:
+            classes = quality_focal_loss(logits, matches, labels)
+        image, anchor = positive.nonzero(as_tuple=True)
+        truth = targets.boxes[image, row[image, anchor]]
+        mine = anchors[anchor]
+        if self.box_loss == "smooth-l1":
+            per_box = F.smooth_l1_loss(deltas[image, anchor], self.coder.encode(truth, mine), reduction="none").sum(-1)
+        else:
+            per_box = 1 - generalized_iou(self.coder.decode(deltas[image, anchor], mine), truth)
+        return {"class": classes / count, "box": self.box_weight * (per_box * weight).sum() / count}
