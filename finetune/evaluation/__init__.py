@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from backbones.errors import UsageError
+from finetune.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from finetune.data.types import BoxSplit
-    from finetune.evaluation.coco import CocoEvaluator
+    from finetune.evaluation.base import Evaluator
 
-PROTOCOLS = ("coco",)
+PROTOCOLS = ("coco", "voc2007-11pt", "voc2012-area")
 
 
 def list_protocols() -> tuple[str, ...]:
@@ -19,7 +19,13 @@ def list_protocols() -> tuple[str, ...]:
     return tuple(sorted(PROTOCOLS))
 
 
-def create_evaluator(protocol: str, split: BoxSplit) -> CocoEvaluator:
+def check_protocol(protocol: str) -> None:
+    """Raise UsageError, with the nearest name, where there is no such protocol."""
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"there is no protocol {protocol!r}{did_you_mean(protocol, PROTOCOLS)} (choose from {', '.join(list_protocols())})")
+
+
+def create_evaluator(protocol: str, split: BoxSplit) -> Evaluator:
     """Make the evaluator of a protocol.
 
     Args:
@@ -29,10 +35,11 @@ def create_evaluator(protocol: str, split: BoxSplit) -> CocoEvaluator:
     Raises:
         UsageError: There is no such protocol.
     """
-    if protocol not in PROTOCOLS:
-        nearest = difflib.get_close_matches(protocol.lower(), PROTOCOLS, n=1, cutoff=0.3)
-        hint = f": did you mean {nearest[0]!r}?" if nearest else ""
-        raise UsageError(f"there is no protocol {protocol!r}{hint} Choose from {', '.join(list_protocols())}")
-    from finetune.evaluation.coco import CocoEvaluator
+    check_protocol(protocol)
+    if protocol == "coco":
+        from finetune.evaluation.coco import CocoEvaluator
 
-    return CocoEvaluator(split)
+        return CocoEvaluator(split)
+    from finetune.evaluation.voc import VocEvaluator
+
+    return VocEvaluator(split, protocol)

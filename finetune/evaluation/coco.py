@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.evaluation.base import EvalResult
-from finetune.evaluation.diagnose import diagnose
+from finetune.evaluation.diagnose import absent_classes, diagnose
 from finetune.evaluation.store import DetectionStore, Rows, State
 
 if TYPE_CHECKING:
@@ -121,10 +121,6 @@ def _mean(precision: NDArray[np.float64]) -> float | None:
 def _absences(values: dict[str, float | None], per_class: dict[str, dict[str, float | None]]) -> list[str]:
     """Why figures are missing."""
     if values["AP"] is None:
-        return ["n/a: the truth holds no objects, so there is nothing to measure"]
+        return absent_classes(per_class)
     notes = [f"AP{size}, AR{size} n/a: no {words} in the truth" for size, words in _SIZES.items() if values["AP" + size] is None]
-    absent = [name for name, figures in per_class.items() if figures["AP"] is None]
-    if absent:
-        shown = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
-        notes.append(f"n/a: no objects in the truth of {'class' if len(absent) == 1 else 'classes'} {shown}; left out of the means")
-    return notes
+    return [*notes, *absent_classes(per_class)]

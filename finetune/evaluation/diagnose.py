@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,18 @@ if TYPE_CHECKING:
     from finetune.evaluation.store import Rows
 
 
-def diagnose(split: BoxSplit, rows: Rows, score: float | None, dropped: int = 0) -> list[str]:
+def absent_classes(per_class: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """Say which classes have no figure, because the truth holds none of their objects."""
+    absent = [name for name, figures in per_class.items() if figures["AP"] is None]
+    if len(absent) == len(per_class):
+        return ["n/a: the truth holds no objects, so there is nothing to measure"]
+    if not absent:
+        return []
+    shown = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+    return [f"n/a: no objects of {'class' if len(absent) == 1 else 'classes'} {shown} in the truth; left out of the means"]
+
+
+def diagnose(split: BoxSplit, rows: Rows, score: float | None, dropped: int = 0, figure: str = "AP") -> list[str]:
     """Explain a score of 0 and detections that had to be left out.
 
     Args:
@@ -22,6 +34,7 @@ def diagnose(split: BoxSplit, rows: Rows, score: float | None, dropped: int = 0)
         rows: The detections, boxes as x, y, width, height.
         score: The primary figure; anything but (nearly) 0 needs no explanation.
         dropped: Detections with a value that is not a number.
+        figure: What the primary figure is called.
 
     Returns:
         Sentences, most likely cause first; empty when all is well.
@@ -29,14 +42,11 @@ def diagnose(split: BoxSplit, rows: Rows, score: float | None, dropped: int = 0)
     notes = [f"{dropped} detections hold values that are not numbers and were left out: the network diverged, or the file is damaged"] if dropped else []
     if score is None or score > 1e-4:
         return notes
+    name = f"{figure} is 0" if score == 0 else f"{figure} is only {score:.2g}"
     if not len(rows.image):
-        return [*notes, f"{_name(score)} because there are no detections at all: lower the score threshold, train longer, or look at the loss curve"]
+        return [*notes, f"{name} because there are no detections at all: lower the score threshold, train longer, or look at the loss curve"]
     causes = [cause for cause in (_images(split, rows), _classes(split, rows), _format(split, rows), _scores(rows)) if cause]
-    return [*notes, *(f"{_name(score)}: {cause}" for cause in (*causes, _nearest(split, rows)))]
-
-
-def _name(score: float) -> str:
-    return "AP is 0" if score == 0 else f"AP is only {score:.2g}"
+    return [*notes, *(f"{name}: {cause}" for cause in (*causes, _nearest(split, rows)))]
 
 
 def _owners(split: BoxSplit) -> NDArray[np.int64]:

@@ -25,6 +25,10 @@ class Rows(NamedTuple):
     scores: NDArray[np.float64]
     labels: NDArray[np.int64]
 
+    def take(self, which: NDArray[np.int64] | NDArray[np.bool_]) -> Rows:
+        """The rows that an index or mask array chooses."""
+        return Rows(self.image[which], self.boxes[which], self.scores[which], self.labels[which])
+
 
 def _no_rows() -> Rows:
     return Rows(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
@@ -80,7 +84,7 @@ class DetectionStore:
         finite = np.isfinite(rows.boxes).all(axis=1) & np.isfinite(rows.scores)
         if not finite.all():
             self.dropped += int((~finite).sum())
-            rows = Rows(*(column[finite] for column in rows))
+            rows = rows.take(finite)
         self._parts.append(rows)
 
     def rows(self) -> Rows:
@@ -91,7 +95,7 @@ class DetectionStore:
             self._parts = [Rows(*(np.concatenate(columns) for columns in zip(*self._parts, strict=True)))]
         rows = self._parts[0]
         order = np.argsort(rows.image, kind="stable")
-        return Rows(*(column[order] for column in rows))
+        return rows.take(order)
 
     def state(self) -> State:
         """Everything collected so far as plain arrays, to be sent to another process and merged there."""
@@ -101,6 +105,6 @@ class DetectionStore:
         """Add what another process collected; images that are already here are left out."""
         theirs = Rows(state["image"], state["boxes"], state["scores"], state["labels"])  # type: ignore[arg-type]
         new = ~self._seen[theirs.image]
-        self._append(Rows(*(column[new] for column in theirs)))
+        self._append(theirs.take(new))
         self._seen |= state["seen"].astype(np.bool_)
         self.dropped += int(state["dropped"])
