@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from finetune.ranges import AT_LEAST_0, AT_LEAST_1, INNER_SHARE, POSITIVE, RISING, SHARE, SHARE_BELOW_1, Range
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,16 @@ class DataConfig:
     val: tuple[str, ...] | None = None
     test: tuple[str, ...] | None = None
     images: str | None = None
-    val_fraction: float = 0.2
+    val_fraction: Annotated[float, INNER_SHARE] = 0.2
     include: tuple[str, ...] = ()
     rename: dict[str, str] = field(default_factory=dict)
     one_based: bool = True
     keep_empty: bool = True
-    input_size: tuple[int, int] = (320, 320)
+    input_size: tuple[Annotated[int, Range(low=32)], Annotated[int, Range(low=32)]] = (320, 320)
     resize: Literal["stretch", "letterbox"] = "stretch"
     augment: Literal["none", "light", "medium", "strong"] = "light"
-    batch_size: int = 8
-    workers: int = -1
+    batch_size: Annotated[int, AT_LEAST_1] = 8
+    workers: Annotated[int, Range(low=-1)] = -1
     channels: Literal[1, 3] = 3
 
 
@@ -76,8 +78,8 @@ class PyramidConfig:
     """
 
     kind: Literal["ssd", "fpn", "pan"] = "fpn"
-    levels: tuple[int, ...] = (3, 4, 5)
-    width: int = 96
+    levels: Annotated[tuple[Annotated[int, Range(low=1, high=9)], ...], RISING] = (3, 4, 5)
+    width: Annotated[int, AT_LEAST_1] = 96
     depthwise: bool = True
 
 
@@ -114,17 +116,17 @@ class SSDLiteConfig:
         max_detections: Detections kept per image.
     """
 
-    head_depth: int = 2
+    head_depth: Annotated[int, AT_LEAST_0] = 2
     shared_head: bool = True
     anchors: Literal["ssd", "ssd-a3", "square"] = "square"
     matcher: Literal["iou", "atss", "tal"] = "tal"
     class_loss: Literal["softmax-mining", "focal", "quality-focal"] = "quality-focal"
     box_loss: Literal["smooth-l1", "giou"] = "giou"
     min_negatives: int = 16
-    score_threshold: float = 0.02
-    nms_iou: float = 0.6
-    candidates_per_class: int = 300
-    max_detections: int = 300
+    score_threshold: Annotated[float, SHARE_BELOW_1] = 0.02
+    nms_iou: Annotated[float, SHARE] = 0.6
+    candidates_per_class: Annotated[int, AT_LEAST_1] = 300
+    max_detections: Annotated[int, AT_LEAST_1] = 300
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class FreezeConfig:
     """
 
     policy: Literal["none", "backbone", "stages", "norms"] = "stages"
-    stages: int = 2
+    stages: Annotated[int, AT_LEAST_0] = 2
     batchnorm: Literal["train", "frozen"] = "frozen"
 
 
@@ -171,26 +173,26 @@ class TrainConfig:
         loggers: Extra Lightning loggers by name: "tensorboard", "wandb", "mlflow".
     """
 
-    epochs: int = 20
+    epochs: Annotated[int, AT_LEAST_1] = 20
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: float = 0.02
-    backbone_lr_scale: float = 1.0
-    layer_decay: float = 1.0
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
+    lr: Annotated[float, POSITIVE] = 0.02
+    backbone_lr_scale: Annotated[float, AT_LEAST_0] = 1.0
+    layer_decay: Annotated[float, Range(low=0, high=1, open_low=True)] = 1.0
+    momentum: Annotated[float, SHARE_BELOW_1] = 0.9
+    weight_decay: Annotated[float, AT_LEAST_0] = 1e-4
     schedule: Literal["cosine", "step"] = "cosine"
-    milestones: tuple[float, ...] = (0.7, 0.9)
-    warmup: float = 0.05
-    accumulate: int = 1
-    clip_norm: float = 10.0
+    milestones: Annotated[tuple[Annotated[float, INNER_SHARE], ...], RISING] = (0.7, 0.9)
+    warmup: Annotated[float, SHARE_BELOW_1] = 0.05
+    accumulate: Annotated[int, AT_LEAST_1] = 1
+    clip_norm: Annotated[float, AT_LEAST_0] = 10.0
     precision: str = "auto"
     channels_last: bool = True
-    ema: float = 0.0
-    early_stop: int = 0
-    evaluate_every: int = 1
+    ema: Annotated[float, SHARE_BELOW_1] = 0.0
+    early_stop: Annotated[int, AT_LEAST_0] = 0
+    evaluate_every: Annotated[int, AT_LEAST_1] = 1
     accelerator: str = "auto"
     devices: str = "1"
-    num_nodes: int = 1
+    num_nodes: Annotated[int, AT_LEAST_1] = 1
     strategy: str = "auto"
     loggers: tuple[str, ...] = ()
 
@@ -218,4 +220,4 @@ class RunConfig:
     freeze: FreezeConfig = field(default_factory=FreezeConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
-    seed: int = 0
+    seed: Annotated[int, AT_LEAST_0] = 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from finetune.config import RunConfig
+from finetune.ranges import AT_LEAST_0, AT_LEAST_1, SHARE
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class EvaluateOptions:
     run: str | None = None
     data: str | None = None
     predictions: str | None = None
-    protocol: tuple[str, ...] = ()
+    protocol: tuple[Literal["coco", "voc2007-11pt", "voc2012-area"], ...] = ()
     split: str = "val"
-    batch_size: int = 8
+    batch_size: Annotated[int, AT_LEAST_1] = 8
     device: str = "auto"
     json: str | None = None
 
@@ -72,11 +73,11 @@ class PredictOptions:
     run: str = ""
     images: tuple[str, ...] = ()
     out: str | None = None
-    score: float = 0.3
-    class_scores: dict[str, float] = field(default_factory=dict)
+    score: Annotated[float, SHARE] = 0.3
+    class_scores: dict[str, Annotated[float, SHARE]] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     draw: bool = True
-    batch_size: int = 8
+    batch_size: Annotated[int, AT_LEAST_1] = 8
     device: str = "auto"
     json: str | None = None
 
@@ -110,6 +111,6 @@ class SampleDataOptions:
 
     name: Literal["signs"] = "signs"
     out: str = ""
-    images: int = 300
-    seed: int = 0
+    images: Annotated[int, AT_LEAST_1] = 300
+    seed: Annotated[int, AT_LEAST_0] = 0
     json: str | None = None

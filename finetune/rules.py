@@ -1,0 +1,45 @@
+"""Faults between settings that are each right alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from finetune.config import RunConfig
+
+
+def cross_faults(tree: Mapping[str, Any], sources: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return (key, fault) pairs of settings that contradict each other.
+
+    Args:
+        tree: Checked settings; what is missing has its default.
+        sources: Where each dotted key was written.
+    """
+    full = {name: {**section, **tree.get(name, {})} if isinstance(section, dict) else tree.get(name, section) for name, section in asdict(RunConfig()).items()}
+    faults: list[tuple[str, str]] = []
+    if full["pyramid"]["kind"] == "ssd" and full["ssdlite"]["shared_head"]:
+        faults.append(("ssdlite.shared_head", "pyramid.kind ssd gives maps of different widths, which no single head fits; set ssdlite.shared_head to false, or pyramid.kind to fpn or pan"))
+    if full["pyramid"]["kind"] != "ssd" and not full["pyramid"]["levels"]:
+        faults.append(("pyramid.levels", "is empty; fpn and pan need at least one level, for example 3 4 5"))
+    if full["detector"]["keep_classes"] and full["detector"]["weights"] is None:
+        faults.append(("detector.keep_classes", "there are no class rows to keep without detector.weights; set it, for example to torchvision-coco"))
+    if full["data"]["images"] is not None and full["data"]["root"] == "signs":
+        faults.append(("data.images", "data.root signs is the embedded sample set, with its own images; set data.root to your data"))
+    for key, needs, value in (("freeze.stages", "freeze.policy", "stages"), ("train.milestones", "train.schedule", "step")):
+        if _has_no_effect(key, needs, value, full, sources):
+            faults.append((key, f"has an effect only with {needs} {value}, which is {_get(full, needs)}; change one of them"))
+    return faults
+
+
+def _has_no_effect(key: str, needs: str, value: str, full: Mapping[str, Any], sources: Mapping[str, str]) -> bool:
+    """Whether ``key`` was set on purpose (not its default, not overruled by a later flag) while ``needs`` switches it off."""
+    if _get(full, needs) == value or _get(full, key) == _get(asdict(RunConfig()), key):
+        return False
+    overruled = sources.get(needs, "").startswith("--") and not sources.get(key, "").startswith("--")
+    return not overruled
+
+
+def _get(tree: Mapping[str, Any], key: str) -> Any:
+    section, name = key.split(".")
+    return tree[section][name]

@@ -1,0 +1,138 @@
+"""The verbs of the command line: their options, positional words and short flags, and their jsonargparse parsers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter
+
+from finetune.config import RunConfig
+from finetune.options import EvaluateOptions, ListOptions, PredictOptions, SampleDataOptions, TrainOptions
+from finetune.validate import list_keys
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb.
+
+    Args:
+        name: As typed.
+        options: The dataclass that ``finetune.commands.<name>.run`` takes.
+        usage: The line that shows its form.
+        epilog: Examples.
+        positionals: Options that may be given without their flag, in order; the last one may take many words.
+        required: Options that must be given.
+        short_forms: Short flag to dotted key.
+    """
+
+    name: str
+    options: type
+    usage: str
+    epilog: str
+    positionals: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    short_forms: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring of the options."""
+        return (self.options.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def settings(self) -> tuple[type, ...]:
+        """The dataclasses whose fields are flags."""
+        return (RunConfig, self.options) if self.options is TrainOptions else (self.options,)
+
+
+_SHORT = {"data": "data.root", "backbone": "backbone.name", "detector": "detector.name", "epochs": "train.epochs"}
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "train",
+            TrainOptions,
+            "finetune train [--data D] [--backbone B] [--config NAME_OR_FILE] [--SECTION.SETTING VALUE ...] [--out FOLDER]",
+            "Examples:\n  finetune train\n  finetune train --data PATH/TO/DATA --backbone mobilenetv3_large_100 --epochs 30\n"
+            "  finetune train --config ssdlite_bccd --data.root D --data.input_size 320 480\n  finetune train --config ssdlite_bccd --print_config > my.yaml",
+            short_forms=_SHORT,
+        ),
+        Verb(
+            "evaluate",
+            EvaluateOptions,
+            "finetune evaluate RUN [--split SPLIT] | finetune evaluate --data ANNOTATIONS --predictions FILE",
+            "Examples:\n  finetune evaluate runs/demo-1 --split test\n  finetune evaluate --data instances.json --predictions results.json --protocol coco voc2012-area",
+            positionals=("run",),
+        ),
+        Verb(
+            "predict",
+            PredictOptions,
+            "finetune predict RUN IMAGES... [--out FOLDER] [--score S]",
+            "Examples:\n  finetune predict runs/demo-1 photos/\n  finetune predict runs/demo-1 'photos/*.jpg' --score 0.5 --class_scores RBC=0.3",
+            positionals=("run", "images"),
+            required=("run", "images"),
+        ),
+        Verb(
+            "list",
+            ListOptions,
+            "finetune list {backbones,detectors,configs} [PATTERN]",
+            "Examples:\n  finetune list backbones 'mobilenet*'\n  finetune list configs",
+            positionals=("what", "pattern"),
+        ),
+        Verb(
+            "sample-data",
+            SampleDataOptions,
+            "finetune sample-data signs OUT [--images N] [--seed S]",
+            "Example:\n  finetune sample-data signs data/signs --images 300",
+            positionals=("name", "out"),
+            required=("out",),
+        ),
+    )
+}
+
+
+def create_parser(verb: Verb) -> ArgumentParser:
+    """The jsonargparse parser of a verb: its help from docstrings, its defaults, and the building of its dataclasses."""
+    parser = ArgumentParser(prog=f"finetune {verb.name}", usage=verb.usage, description=verb.summary, epilog=verb.epilog, formatter_class=_HelpFormatter, exit_on_error=False)
+    if verb.options is TrainOptions:
+        parser.add_argument("--config", help="YAML file, run folder, or name of a shipped config (see: finetune list configs); later ones win, flags win over all")
+        parser.add_argument("--print_config", action="store_true", help="Print all settings as YAML and stop")
+    for kind in reversed(verb.settings):
+        parser.add_class_arguments(kind, as_group=False, skip={"run"} if kind is TrainOptions else set())
+    _tidy(parser, verb)
+    return parser
+
+
+def build_options(verb: Verb, tree: Mapping[str, Any]) -> Any:
+    """Build the options of a verb from checked values; what is left out has its default."""
+    parser = ArgumentParser(exit_on_error=False)
+    for kind in verb.settings:
+        parser.add_class_arguments(kind, as_group=False, skip={"run"} if kind is TrainOptions else set())
+    built = vars(parser.instantiate(parser.parse_object(dict(tree))))
+    if verb.options is not TrainOptions:
+        return verb.options(**built)
+    run_keys = {key for key in list_keys(RunConfig) if "." not in key}
+    return TrainOptions(run=RunConfig(**{key: built.pop(key) for key in run_keys}), **built)
+
+
+class _HelpFormatter(DefaultHelpFormatter):
+    """Keeps the line breaks of examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(super(_HelpFormatter, self)._fill_text(line, width, indent) if not line.startswith(" ") else line for line in text.splitlines())
+
+
+def _tidy(parser: ArgumentParser, verb: Verb) -> None:
+    """Show dashes and short forms, and no flags for whole sections."""
+    short = {key: f"--{flag}" for flag, key in verb.short_forms.items()}
+    for action in parser._actions:
+        if type(action).__name__ == "_ActionConfigLoad":
+            action.help = SUPPRESS
+        elif action.dest in short:
+            action.option_strings = [short[action.dest], *action.option_strings]
+        elif action.dest in verb.positionals:
+            action.help = f"{action.help} (also without its flag)"
+        elif action.dest == "dry_run":
+            action.option_strings = ["--dry-run"]
