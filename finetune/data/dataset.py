@@ -1,0 +1,70 @@
+"""Pictures of a split, resized or augmented, one at a time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from detectors.types import BoxTarget, ImageMeta
+from finetune.data.images import read_image
+from finetune.data.preprocess import Affine, Preprocess, map_boxes, to_tensor
+from finetune.data.types import BoxSplit
+
+
+class SampleKey(NamedTuple):
+    """What a sampler asks for: with these three and the seed, an augmented sample is always the same, whichever worker makes it."""
+
+    epoch: int
+    rank: int
+    image: int
+
+
+class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
+    """Samples of a split: (uint8 image [C, H, W], BoxTarget in input pixels, ImageMeta).
+
+    Args:
+        split: Pictures and boxes.
+        preprocess: How a picture becomes an input.
+        augment: "none", "light", "medium" or "strong".
+        seed: With epoch, rank and index it decides every random choice.
+    """
+
+    def __init__(self, split: BoxSplit, preprocess: Preprocess, augment: str = "none", seed: int = 0) -> None:
+        self.split = split
+        self.preprocess = preprocess
+        self.seed = seed
+        self.epoch = 0
+        self._transform = None
+        if augment != "none":
+            from finetune.data.transforms import build_transform
+
+            self._transform = build_transform(augment, preprocess)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of plain integer indices; samplers that give SampleKeys say it themselves."""
+        self.epoch = epoch
+
+    def __getitem__(self, key: int | SampleKey) -> tuple[Tensor, BoxTarget, ImageMeta]:
+        epoch, rank, index = key if isinstance(key, tuple) else (self.epoch, 0, key)
+        split, rows = self.split, self.split.rows(index)
+        height, width = split.original_hw[index].tolist()
+        image = read_image(split.paths[index], self.preprocess.channels, (height, width))
+        boxes, labels, ignore = split.boxes[rows], split.labels[rows], split.crowd[rows] | split.difficult[rows]
+        if self._transform is None:
+            tensor, affine = self.preprocess.apply(image)
+            boxes = map_boxes(boxes, affine)
+        else:
+            drawn, boxes, kept, affine = self._transform(image, boxes, ignore, (self.seed, epoch, rank, index))
+            tensor, labels, ignore = to_tensor(drawn), labels[kept], ignore[kept]
+        target = BoxTarget(torch.from_numpy(boxes.astype(np.float32)), torch.from_numpy(labels.copy()), torch.from_numpy(ignore.copy()))
+        return tensor, target, self._meta(index, (height, width), affine)
+
+    def _meta(self, index: int, original_hw: tuple[int, int], affine: Affine) -> ImageMeta:
+        return ImageMeta(self.split.image_ids[index], str(self.split.paths[index]), original_hw, self.preprocess.input_hw, affine)

@@ -1,0 +1,81 @@
+"""Joining annotation files into one split, and cutting one split into two without a leak."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from finetune.data.findings import Findings
+from finetune.data.raw import RawImage, RawSplit
+
+
+def join_sources(raws: list[RawSplit], findings: Findings) -> RawSplit:
+    """Join several annotation files: a picture that two files name is one image with the boxes of both; ids that collide get the file's name in front."""
+    if len(raws) == 1:
+        return raws[0]
+    joined = RawSplit(one_based=any(raw.one_based for raw in raws))
+    row_of_path: dict[Path, int] = {}
+    used_ids: set[int | str] = set()
+    used_names: set[str] = set()
+    for raw in raws:
+        rows = []
+        for image in raw.images:
+            path = image.path.resolve()
+            if path in row_of_path:
+                findings.add("images are in several annotation files: their boxes are joined", image.path.name)
+            else:
+                number = image.image_id if image.image_id not in used_ids else f"{image.annotation_file.stem}:{image.image_id}"
+                while number in used_ids:
+                    number = f"{image.annotation_file.parent.name}/{number}"
+                if number != image.image_id:
+                    findings.add("image ids are used in several annotation files: the file's name goes before them", str(number))
+                used_ids.add(number)
+                row_of_path[path] = len(joined.images)
+                joined.images.append(RawImage(number, image.path, image.declared_hw, image.annotation_file))
+            rows.append(row_of_path[path])
+        for box in raw.boxes:
+            box.image = rows[box.image]
+        joined.boxes += raw.boxes
+        for name, number_ in raw.categories.items():
+            joined.categories.setdefault(name, number_)
+        used_names |= {box.name for box in raw.boxes}
+        joined.placeholders |= raw.placeholders
+    joined.placeholders -= used_names
+    return joined
+
+
+def overlap(first: RawSplit, second: RawSplit) -> list[str]:
+    """Names of the pictures that are in both."""
+    paths = {image.path.resolve() for image in first.images}
+    return [image.path.name for image in second.images if image.path.resolve() in paths]
+
+
+def seeded_partition(raw: RawSplit, val_fraction: float, seed: int) -> tuple[RawSplit, RawSplit] | None:
+    """Cut a split into train and val; None when it has fewer than two different pictures.
+
+    The choice depends on the seed and the set of pictures, not on their order in the file. Copies that Roboflow makes of
+    one picture (name.rf.HASH.jpg) stay together.
+    """
+    keys = [_origin(image.path) for image in raw.images]
+    origins = sorted(set(keys))
+    if len(origins) < 2:
+        return None
+    count = min(len(origins) - 1, max(1, round(len(origins) * val_fraction)))
+    chosen = {origins[i] for i in np.random.default_rng(seed).permutation(len(origins))[:count]}
+    in_val = [key in chosen for key in keys]
+    return _select(raw, [not value for value in in_val]), _select(raw, in_val)
+
+
+def _origin(path: Path) -> str:
+    return re.sub(r"\.rf\.[0-9A-Za-z]+(?=\.)", "", path.as_posix())
+
+
+def _select(raw: RawSplit, keep: list[bool]) -> RawSplit:
+    new_row = {row: position for position, row in enumerate(row for row, kept in enumerate(keep) if kept)}
+    boxes = [box for box in raw.boxes if box.image in new_row]
+    for box in boxes:
+        box.image = new_row[box.image]
+    images = [raw.images[row] for row in new_row]
+    return RawSplit(images, boxes, raw.categories, raw.placeholders, raw.one_based)

@@ -1,0 +1,223 @@
+"""The one way from data settings to splits in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backbones.errors import DataError, UsageError
+from finetune.config import DataConfig
+from finetune.data.assemble import build_split, fingerprint_of
+from finetune.data.classes import ClassMap, build_class_map
+from finetune.data.coco import read_coco
+from finetune.data.findings import Findings
+from finetune.data.layouts import SPLITS, CocoSource, Layout, Source, find_layout, named_source
+from finetune.data.partition import join_sources, overlap, seeded_partition
+from finetune.data.raw import RawSplit
+from finetune.data.types import BoxSplit
+from finetune.data.voc import pair_folder, pair_set, read_set_file, read_voc
+
+
+@dataclass(frozen=True, eq=False)
+class DataSplits:
+    """All that was found: splits (None where there is none), classes, and what the user should read about them."""
+
+    train: BoxSplit | None
+    val: BoxSplit | None
+    test: BoxSplit | None
+    class_names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    summary: tuple[str, ...]
+    class_map: tuple[str, ...]  # lines: id -> label name
+    fingerprint: str
+    name: str
+
+    def get(self, split: str) -> BoxSplit:
+        """The split called train, val or test; raise UsageError saying what there is."""
+        found = {name: getattr(self, name) for name in SPLITS}
+        if found.get(split) is None:
+            raise UsageError(f"the data has no split {split!r}; it has {', '.join(name for name, value in found.items() if value is not None)}")
+        return found[split]
+
+
+def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
+    """Find, read and check train, val and test.
+
+    Every picture's header is read, so that a missing or truncated picture stops a run before it starts.
+
+    Args:
+        config: The data settings.
+        seed: Chooses the validation share where the data has no validation split.
+
+    Raises:
+        DataError: Nothing is found, or what is found cannot be used.
+        UsageError: ``include`` or ``rename`` name classes that are not there.
+    """
+    root, layout = locate(config)
+    findings, notes = Findings(), [f"data: {layout.name} in {root}"]
+    raws = {name: raw for name in SPLITS if (raw := _read(layout.sources.get(name, ()), config, findings, notes, name)) is not None}
+    if not raws:
+        raise DataError(f"{root}: no split to read; set data.train, data.val or data.test")
+    _separate(raws, config, seed, notes)
+    class_map = _class_map(raws, config, findings)
+    splits = {name: build_split(name, raw, class_map, findings) for name, raw in raws.items()}
+    if "train" in splits and not config.keep_empty:
+        splits["train"] = _without_empty(splits["train"], notes)
+    notes += _describe(splits, class_map) + findings.lines()
+    return DataSplits(
+        train=splits.get("train"),
+        val=splits.get("val"),
+        test=splits.get("test"),
+        class_names=class_map.class_names,
+        category_ids=class_map.category_ids,
+        summary=tuple(notes),
+        class_map=tuple(class_map.lines()),
+        fingerprint=fingerprint_of(splits),
+        name=root.stem if root.is_file() else root.resolve().name,
+    )
+
+
+def load_annotations(config: DataConfig, split: str = "val", *, need_images: bool = False, as_written: bool = True) -> BoxSplit:
+    """Read ground truth to score a file of predictions with: one annotation file or unsplit folder as a whole, else one split.
+
+    Args:
+        config: The data settings.
+        split: Which split, where the data has several.
+        need_images: Open the pictures; otherwise sizes are what the annotations declare.
+        as_written: Keep boxes exactly as written: not clipped, degenerate ones kept, as pycocotools and the devkit do.
+    """
+    _, layout = locate(config)
+    name = split if set(layout.sources) - {"train"} else "train"
+    if name not in layout.sources:
+        raise UsageError(f"the data has no split {split!r}; it has {', '.join(layout.sources)}")
+    findings = Findings()
+    raw = _read(layout.sources[name], config, findings, [], name, need_images=need_images)
+    if raw is None:
+        raise DataError(f"split {name!r} of {config.root} has no annotations")
+    return build_split(name, raw, _class_map({name: raw}, config, findings), findings, open_images=need_images, as_written=as_written)
+
+
+def locate(config: DataConfig) -> tuple[Path, Layout]:
+    """The root folder (or file) and the layout in it, explicit settings included."""
+    images = Path(config.images).expanduser() if config.images else None
+    if config.root == "signs" and not Path("signs").exists():
+        from finetune.samples import ensure_signs
+
+        root = Path(ensure_signs())
+    else:
+        root = Path(config.root).expanduser()
+    if images is not None and not images.is_dir():
+        images = root / images if (root / images).is_dir() else images
+        if not images.is_dir():
+            raise DataError(f"data.images: {images} is no folder")
+    explicit = {name: value for name in SPLITS if (value := getattr(config, name)) is not None}
+    layout = _found_beside(root, config, images) if explicit else find_layout(root, config.format, images)
+    sources = {name: found for name, found in layout.sources.items() if name not in explicit}
+    for name, entries in explicit.items():
+        if entries:
+            sources[name] = tuple(_explicit(root, name, entry, config.format, images) for entry in entries)
+    return root, Layout(layout.name, {name: sources[name] for name in SPLITS if name in sources})
+
+
+def _found_beside(root: Path, config: DataConfig, images: Path | None) -> Layout:
+    """What else is found where train is given: nothing is no fault then."""
+    try:
+        layout = find_layout(root, config.format, images)
+    except DataError:
+        if not root.exists():
+            raise
+        return Layout("annotation files as given")
+    return Layout(layout.name, {name: source for name, source in layout.sources.items() if not root.is_file()})
+
+
+def _explicit(root: Path, split: str, entry: str, kind: str, images: Path | None) -> Source:
+    source = named_source(root, entry, kind, images)
+    if source is None:
+        raise DataError(
+            f"data.{split}: {entry!r} is neither an annotation file or folder, nor a split of {root} "
+            f"(looked for {entry}, annotations/instances_{entry}.json, {entry}/_annotations.coco.json, ImageSets/Main/{entry}.txt)"
+        )
+    return source
+
+
+def _read(sources: tuple[Source, ...], config: DataConfig, findings: Findings, notes: list[str], name: str, *, need_images: bool = True) -> RawSplit | None:
+    raws = []
+    for source in sources:
+        if isinstance(source, CocoSource):
+            raws.append(read_coco(source.file, source.image_dirs, findings, need_images=need_images))
+        elif source.set_file is None:
+            raws.append(read_voc(pair_folder(source.xml_dir, source.image_dirs, findings, need_images=need_images), findings, one_based=config.one_based))
+        else:
+            names = read_set_file(source.set_file)
+            if name == "test" and config.test is None and names and not any((source.xml_dir / f"{item}.xml").is_file() for item in names):
+                notes.append(f"test: {source.set_file} lists {len(names)} pictures without annotations; left out")
+                continue
+            raws.append(read_voc(pair_set(names, source.set_file, source.xml_dir, source.image_dirs, need_images=need_images), findings, one_based=config.one_based))
+    return join_sources(raws, findings) if raws else None
+
+
+def _separate(raws: dict[str, RawSplit], config: DataConfig, seed: int, notes: list[str]) -> None:
+    """Make sure that there is a validation split, and that train shares no picture with it."""
+    for name, raw in raws.items():
+        if not raw.images:
+            raise DataError(f"split {name!r} of {config.root} has no images")
+    for name in ("val", "test"):
+        if "train" not in raws or name not in raws:
+            continue
+        shared = overlap(raws["train"], raws[name])
+        if shared and getattr(config, name) is None and config.train is not None:
+            notes.append(f"{name}: the one that was found shares {len(shared)} pictures with data.train, so it is not used")
+            del raws[name]
+        elif shared:
+            notes.append(f"warning: {len(shared)} pictures are in train and in {name} (first: {shared[0]}): {name} scores will look better than they are")
+    if "train" in raws and "val" not in raws:
+        total = len(raws["train"].images)
+        parts = seeded_partition(raws["train"], config.val_fraction, seed)
+        if parts is None:
+            notes.append(f"val: none found, and train has too few pictures ({total}) to give any away")
+        else:
+            raws["train"], raws["val"] = parts
+            notes.append(f"val: none found, so {len(parts[1].images)} of the {total} training pictures are kept for it (val_fraction {config.val_fraction:g}, seed {seed})")
+
+
+def _class_map(raws: dict[str, RawSplit], config: DataConfig, findings: Findings) -> ClassMap:
+    placeholders = set.union(*(raw.placeholders for raw in raws.values())) - {box.name for raw in raws.values() for box in raw.boxes}
+    placeholders -= {*config.include, *config.rename}
+    for name in sorted(placeholders):
+        findings.add("classes left out that are only the parent of the others", name)
+    kept = [{name: number for name, number in raw.categories.items() if name not in placeholders} for raw in raws.values()]
+    if not any(kept):
+        raise DataError(f"{config.root}: the annotations name no class")
+    class_map = build_class_map(kept, config.include, config.rename)
+    if class_map.renumbered:
+        findings.add("class maps renumbered 1..C, because the files use one category id for different names", str(config.root))
+    return class_map
+
+
+def _without_empty(split: BoxSplit, notes: list[str]) -> BoxSplit:
+    counts = np.diff(split.offsets)
+    kept = np.flatnonzero(counts)
+    if len(kept) < len(split):
+        notes.append(f"train: {len(split) - len(kept)} images without boxes left out (keep_empty false)")
+    offsets = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int64)
+    return BoxSplit(**{**vars(split), "image_ids": tuple(split.image_ids[i] for i in kept), "paths": tuple(split.paths[i] for i in kept), "original_hw": split.original_hw[kept], "offsets": offsets})
+
+
+def _describe(splits: dict[str, BoxSplit], class_map: ClassMap) -> list[str]:
+    lines = []
+    for name, split in splits.items():
+        empty = int((np.diff(split.offsets) == 0).sum())
+        ignored = int(split.ignore.sum())
+        extra = [f"{empty} images without boxes"] * bool(empty) + [f"{ignored} crowd or difficult boxes"] * bool(ignored)
+        lines.append(f"{name}: {len(split)} images, {len(split.boxes)} boxes" + (f" ({', '.join(extra)})" if extra else ""))
+    train = splits.get("train")
+    if train is not None:
+        counts = np.bincount(train.labels[~train.ignore], minlength=len(class_map.class_names))
+        if not counts.sum():
+            raise DataError(f"train has no boxes of the {len(class_map.class_names)} classes ({', '.join(class_map.class_names[:8])}); there is nothing to learn")
+        never = [name for name, count in zip(class_map.class_names, counts, strict=True) if not count]
+        if never:
+            lines.append(f"warning: train has no boxes of {len(never)} classes: {', '.join(never[:8])}{' ...' if len(never) > 8 else ''}")
+    return lines
