@@ -63,7 +63,12 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", local_only)
     monkeypatch.setattr(socket, "create_connection", refuse)
     lookup = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: lookup(host, *rest, **more) if host in (None, "127.0.0.1", "::1", "localhost", socket.gethostname()) else refuse("getaddrinfo", host))
+    here = (None, "", "127.0.0.1", "::1", "localhost", socket.gethostname())
+
+    def local_lookup(host: object, *rest: object, **more: object) -> object:
+        return lookup(host, *rest, **more) if host in here else refuse("getaddrinfo", host)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", local_lookup)
 
 
 @pytest.hookimpl(hookwrapper=True)
