@@ -79,8 +79,9 @@ def _name_by_order(maps: Sequence[tuple[int, int]]) -> tuple[FeatureSpec, ...]:
 
 
 class _TopDown(nn.Module):
-    """FPN (arXiv:1612.03144) at any levels: laterals where the backbone has the stride, coarser levels by stride-2
-    convolutions, finer ones by upsampling alone. With ``bottom_up`` a PAN (arXiv:1803.01534).
+    """FPN (arXiv:1612.03144) at any levels, with ``bottom_up`` a PAN (arXiv:1803.01534).
+
+    Laterals where the backbone has the stride, coarser levels by stride-2 convolutions, finer ones by upsampling alone.
     """
 
     def __init__(self, specs: Sequence[FeatureSpec], levels: Sequence[int], width: int, depthwise: bool, bottom_up: bool, norm: NormLayer) -> None:

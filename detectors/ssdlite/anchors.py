@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -22,7 +23,7 @@ def _ssd_sides(levels: int, three_on_first: bool) -> list[list[tuple[float, floa
     low, high = _SCALE_RANGE
     scales = [low + (high - low) * k / max(1, levels - 1) for k in range(levels)] + [1.0]
     sides = []
-    for scale, following in zip(scales, scales[1:], strict=False):
+    for scale, following in pairwise(scales):
         between = math.sqrt(scale * following)
         pairs = [(scale, scale), (between, between)]
         for ratio in (2, 3):

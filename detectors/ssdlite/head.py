@@ -55,8 +55,9 @@ def _predict(channels: int, out: int, norm: NormLayer) -> nn.Sequential:
 
 
 class _SharedBlock(nn.Module):
-    """Depthwise 3x3 and 1x1 shared by all levels, with BatchNorms of each level's own: levels differ in their statistics,
-    so shared ones would differ between training and evaluation (RTMDet, arXiv:2212.07784).
+    """Depthwise 3x3 and 1x1 shared by all levels, with BatchNorms of each level's own (RTMDet, arXiv:2212.07784).
+
+    Levels differ in their statistics, so BatchNorms in common would differ between training and evaluation.
     """
 
     def __init__(self, channels: int, levels: int, norm: NormLayer) -> None:
