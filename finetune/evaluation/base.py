@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from detectors.types import BoxDetections, ImageMeta
-    from finetune.evaluation.store import State
+    from finetune.evaluation.store import Rows, State
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class Evaluator(Protocol):
 
     def process(self, detections: Sequence[BoxDetections], metas: Sequence[ImageMeta]) -> None:
         """Add the detections of some images, already mapped back to original pixels. Images never processed count as empty."""
+        ...
+
+    def add(self, rows: Rows) -> None:
+        """Add detections that were read from a file, boxes as x, y, width, height."""
         ...
 
     def state(self) -> State:

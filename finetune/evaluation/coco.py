@@ -39,6 +39,10 @@ class CocoEvaluator:
         """Add the detections of some images, in original pixels."""
         self.store.process(detections, metas)
 
+    def add(self, rows: Rows) -> None:
+        """Add detections that were read from a file."""
+        self.store.add(rows)
+
     def state(self) -> State:
         """What was collected, as plain arrays for another process."""
         return self.store.state()

@@ -83,7 +83,7 @@ def _format(split: BoxSplit, rows: Rows) -> str | None:
     if (as_corners[:, 2:] <= 0).any(axis=1).mean() > 0.05:
         return None
     truth, found = split.original_hw[rows.image][:, ::-1], boxes[:, :2] + boxes[:, 2:]
-    outside = (found > truth * 1.02 + 1).any(axis=1).mean()
+    outside = ((found > truth * 1.02 + 1).any(axis=1) & (truth > 0).all(axis=1)).mean()
     here, there = np.median(best_overlaps(split, rows.image, boxes)), np.median(best_overlaps(split, rows.image, as_corners))
     if outside > 0.3 or (there > 0.3 and there > here + 0.2):
         return f"boxes look like x1, y1, x2, y2 ({outside:.0%} of them leave the picture when read as x, y, width, height): write bbox as x, y, width, height"

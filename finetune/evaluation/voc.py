@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from finetune.evaluation.base import EvalResult
 from finetune.evaluation.diagnose import absent_classes, diagnose
 from finetune.evaluation.overlap import match_best
-from finetune.evaluation.store import DetectionStore, State
+from finetune.evaluation.store import DetectionStore, Rows, State
 
 if TYPE_CHECKING:
     from detectors.types import BoxDetections, ImageMeta
@@ -66,6 +66,10 @@ class VocEvaluator:
     def process(self, detections: Sequence[BoxDetections], metas: Sequence[ImageMeta]) -> None:
         """Add the detections of some images, in original pixels."""
         self.store.process(detections, metas)
+
+    def add(self, rows: Rows) -> None:
+        """Add detections that were read from a file."""
+        self.store.add(rows)
 
     def state(self) -> State:
         """What was collected, as plain arrays for another process."""
