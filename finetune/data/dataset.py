@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.data import Dataset
 
 from detectors.types import BoxTarget, ImageMeta
 from finetune.data.images import read_image
+from finetune.data.packed import PackedStrings
 from finetune.data.preprocess import Affine, Preprocess, map_boxes, to_tensor
 from finetune.data.types import BoxSplit
 
@@ -38,6 +40,8 @@ class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
         self.preprocess = preprocess
         self.seed = seed
         self.epoch = 0
+        self._paths = PackedStrings([str(path) for path in split.paths])
+        self._image_ids = PackedStrings([json.dumps(image_id) for image_id in split.image_ids])
         self._transform = None
         if augment != "none":
             from finetune.data.transforms import build_transform
@@ -55,7 +59,7 @@ class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
         epoch, rank, index = key if isinstance(key, tuple) else (self.epoch, 0, key)
         split, rows = self.split, self.split.rows(index)
         height, width = split.original_hw[index].tolist()
-        image = read_image(split.paths[index], self.preprocess.channels, (height, width))
+        image = read_image(self._paths[index], self.preprocess.channels, (height, width))
         boxes, labels, ignore = split.boxes[rows], split.labels[rows], split.crowd[rows] | split.difficult[rows]
         if self._transform is None:
             tensor, affine = self.preprocess.apply(image)
@@ -67,4 +71,4 @@ class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
         return tensor, target, self._meta(index, (height, width), affine)
 
     def _meta(self, index: int, original_hw: tuple[int, int], affine: Affine) -> ImageMeta:
-        return ImageMeta(self.split.image_ids[index], str(self.split.paths[index]), original_hw, self.preprocess.input_hw, affine)
+        return ImageMeta(json.loads(self._image_ids[index]), self._paths[index], original_hw, self.preprocess.input_hw, affine)

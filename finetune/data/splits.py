@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from backbones.errors import DataError, UsageError
 from finetune.config import DataConfig
 from finetune.data.assemble import build_split, fingerprint_of
@@ -14,6 +12,7 @@ from finetune.data.classes import ClassMap, build_class_map
 from finetune.data.coco import read_coco
 from finetune.data.findings import Findings
 from finetune.data.layouts import SPLITS, CocoSource, Layout, Source, find_layout, named_source
+from finetune.data.overview import describe, without_empty
 from finetune.data.partition import join_sources, overlap, seeded_partition
 from finetune.data.raw import RawSplit
 from finetune.data.types import BoxSplit
@@ -64,8 +63,8 @@ def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
     class_map = _class_map(raws, config, findings)
     splits = {name: build_split(name, raw, class_map, findings) for name, raw in raws.items()}
     if "train" in splits and not config.keep_empty:
-        splits["train"] = _without_empty(splits["train"], notes)
-    notes += _describe(splits, class_map) + findings.lines()
+        splits["train"] = without_empty(splits["train"], notes)
+    notes += describe(splits) + findings.lines()
     return DataSplits(
         train=splits.get("train"),
         val=splits.get("val"),
@@ -77,6 +76,20 @@ def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
         fingerprint=fingerprint_of(splits),
         name=root.stem if root.is_file() else root.resolve().name,
     )
+
+
+def splits_of(train: BoxSplit | None = None, val: BoxSplit | None = None, test: BoxSplit | None = None, name: str = "splits") -> DataSplits:
+    """Put splits that are in memory together; raise UsageError when their classes differ or there is none."""
+    given = {key: split for key, split in (("train", train), ("val", val), ("test", test)) if split is not None}
+    if not given:
+        raise UsageError("no split is given; give at least one of train, val and test")
+    first = next(iter(given.values()))
+    for key, split in given.items():
+        if split.class_names != first.class_names:
+            raise UsageError(f"the classes of {key} ({', '.join(split.class_names)}) are not those of the other splits ({', '.join(first.class_names)})")
+    label_of = {class_name: label for label, class_name in enumerate(first.class_names)}
+    class_map = ClassMap(first.class_names, first.category_ids, label_of)
+    return DataSplits(train, val, test, first.class_names, first.category_ids, tuple(describe(given)), tuple(class_map.lines()), fingerprint_of(given), name)
 
 
 def load_annotations(config: DataConfig, split: str = "val", *, need_images: bool = False, as_written: bool = True) -> BoxSplit:
@@ -194,30 +207,3 @@ def _class_map(raws: dict[str, RawSplit], config: DataConfig, findings: Findings
     if class_map.renumbered:
         findings.add("class maps renumbered 1..C, because the files use one category id for different names", str(config.root))
     return class_map
-
-
-def _without_empty(split: BoxSplit, notes: list[str]) -> BoxSplit:
-    counts = np.diff(split.offsets)
-    kept = np.flatnonzero(counts)
-    if len(kept) < len(split):
-        notes.append(f"train: {len(split) - len(kept)} images without boxes left out (keep_empty false)")
-    offsets = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int64)
-    return BoxSplit(**{**vars(split), "image_ids": tuple(split.image_ids[i] for i in kept), "paths": tuple(split.paths[i] for i in kept), "original_hw": split.original_hw[kept], "offsets": offsets})
-
-
-def _describe(splits: dict[str, BoxSplit], class_map: ClassMap) -> list[str]:
-    lines = []
-    for name, split in splits.items():
-        empty = int((np.diff(split.offsets) == 0).sum())
-        ignored = int(split.ignore.sum())
-        extra = [f"{empty} images without boxes"] * bool(empty) + [f"{ignored} crowd or difficult boxes"] * bool(ignored)
-        lines.append(f"{name}: {len(split)} images, {len(split.boxes)} boxes" + (f" ({', '.join(extra)})" if extra else ""))
-    train = splits.get("train")
-    if train is not None:
-        counts = np.bincount(train.labels[~train.ignore], minlength=len(class_map.class_names))
-        if not counts.sum():
-            raise DataError(f"train has no boxes of the {len(class_map.class_names)} classes ({', '.join(class_map.class_names[:8])}); there is nothing to learn")
-        never = [name for name, count in zip(class_map.class_names, counts, strict=True) if not count]
-        if never:
-            lines.append(f"warning: train has no boxes of {len(never)} classes: {', '.join(never[:8])}{' ...' if len(never) > 8 else ''}")
-    return lines

@@ -1,0 +1,39 @@
+"""What a user should know about splits in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from backbones.errors import DataError
+from finetune.data.types import BoxSplit
+
+
+def without_empty(split: BoxSplit, notes: list[str]) -> BoxSplit:
+    """Leave out images without boxes, and say so in ``notes``."""
+    counts = np.diff(split.offsets)
+    kept = np.flatnonzero(counts)
+    if len(kept) < len(split):
+        notes.append(f"train: {len(split) - len(kept)} images without boxes left out (keep_empty false)")
+    offsets = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int64)
+    return BoxSplit(**{**vars(split), "image_ids": tuple(split.image_ids[i] for i in kept), "paths": tuple(split.paths[i] for i in kept), "original_hw": split.original_hw[kept], "offsets": offsets})
+
+
+def describe(splits: Mapping[str, BoxSplit]) -> list[str]:
+    """One line per split, and warnings; raise DataError when train has nothing to learn from."""
+    lines = []
+    for name, split in splits.items():
+        empty = int((np.diff(split.offsets) == 0).sum())
+        ignored = int(split.ignore.sum())
+        extra = [f"{empty} images without boxes"] * bool(empty) + [f"{ignored} crowd or difficult boxes"] * bool(ignored)
+        lines.append(f"{name}: {len(split)} images, {len(split.boxes)} boxes" + (f" ({', '.join(extra)})" if extra else ""))
+    train = splits.get("train")
+    if train is not None:
+        counts = np.bincount(train.labels[~train.ignore], minlength=len(train.class_names))
+        if not counts.sum():
+            raise DataError(f"train has no boxes of the {len(train.class_names)} classes ({', '.join(train.class_names[:8])}); there is nothing to learn")
+        never = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
+        if never:
+            lines.append(f"warning: train has no boxes of {len(never)} classes: {', '.join(never[:8])}{' ...' if len(never) > 8 else ''}")
+    return lines

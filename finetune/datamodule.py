@@ -1,0 +1,155 @@
+"""Data for a Lightning trainer: ours or a user's own."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import cv2
+import pytorch_lightning as pl
+import torch
+import torch.distributed
+from torch.utils.data import DataLoader
+
+from detectors.types import Batch
+from finetune.config import DataConfig
+from finetune.data.batch import collate
+from finetune.data.dataset import DetectionDataset
+from finetune.data.preprocess import Preprocess
+from finetune.data.samplers import EvalSampler, TrainSampler
+from finetune.data.splits import DataSplits, load_splits, locate, splits_of
+from finetune.data.types import BoxSplit
+
+_TINY = 64  # images: starting workers takes longer than reading so few
+
+
+class DetectionDataModule(pl.LightningDataModule):
+    """Loaders of ``detectors.types.Batch`` for train, val, test and predict.
+
+    Sample order and augmentation depend only on (seed, epoch, rank, index): not on workers, nor on when a run was resumed.
+
+    Args:
+        config: The data settings.
+        seed: Decides the order, the augmentation, and the validation share where there is no validation split.
+        splits: Data that are loaded already; default: read what ``config`` says, at the first use.
+    """
+
+    def __init__(self, config: DataConfig | None = None, seed: int = 0, splits: DataSplits | None = None) -> None:
+        super().__init__()
+        self.config = config or DataConfig()
+        self.seed = seed
+        self._splits = splits
+
+    @classmethod
+    def from_splits(cls, train: BoxSplit | None = None, val: BoxSplit | None = None, test: BoxSplit | None = None, config: DataConfig | None = None, seed: int = 0) -> DetectionDataModule:
+        """Wrap splits that are in memory; input size, augmentation and loading follow ``config``."""
+        return cls(config, seed, splits_of(train, val, test))
+
+    @property
+    def splits(self) -> DataSplits:
+        """The data; read at the first use."""
+        if self._splits is None:
+            self._splits = load_splits(self.config, self.seed)
+        return self._splits
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in label order."""
+        return self.splits.class_names
+
+    @property
+    def category_ids(self) -> tuple[int, ...]:
+        """Ids to write in COCO results, in label order."""
+        return self.splits.category_ids
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Lines about the data for the user."""
+        return self.splits.summary
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal data."""
+        return self.splits.fingerprint
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How pictures become inputs."""
+        return Preprocess((self.config.input_size[0], self.config.input_size[1]), self.config.resize, self.config.channels)
+
+    def prepare_data(self) -> None:
+        """Draw the sample set if it is asked for: once, by one process."""
+        if self._splits is None:
+            locate(self.config)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read annotations and check every picture."""
+        if stage == "fit":
+            self.splits.get("train")
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled and augmented; the last, smaller batch is left out unless it is the only one."""
+        split, (rank, world) = self.splits.get("train"), self._processes()
+        sampler = TrainSampler(len(split), self.seed, rank, world)
+        return self._loader(split, sampler, self.config.augment, drop_last=len(sampler) > self.config.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        """Every image once; no loader when there is no validation split."""
+        return self._eval_loader("val") if self.splits.val is not None else []
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Every image once."""
+        return self._eval_loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The test split, or the validation split where there is no test split."""
+        return self._eval_loader("test" if self.splits.test is not None else "val")
+
+    def eval_loader(self, split: str) -> DataLoader[Any]:
+        """Every image of train, val or test once, in order, not augmented."""
+        return self._eval_loader(split)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move images and targets; metas stay."""
+        return batch.to(device, non_blocking=True)
+
+    def _eval_loader(self, split: str) -> DataLoader[Any]:
+        data, (rank, world) = self.splits.get(split), self._processes()
+        return self._loader(data, EvalSampler(len(data), rank, world), "none", drop_last=False)
+
+    def _loader(self, split: BoxSplit, sampler: TrainSampler | EvalSampler, augment: str, drop_last: bool) -> DataLoader[Any]:
+        workers = self.config.workers if self.config.workers >= 0 else automatic_workers(len(sampler), self._local_processes())
+        return DataLoader(
+            DetectionDataset(split, self.preprocess, augment, self.seed),
+            batch_size=self.config.batch_size,
+            sampler=sampler,
+            num_workers=workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            drop_last=drop_last,
+            worker_init_fn=_one_thread,
+            persistent_workers=workers > 0,
+        )
+
+    def _processes(self) -> tuple[int, int]:
+        if self.trainer is not None:
+            return self.trainer.global_rank, self.trainer.world_size
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return torch.distributed.get_rank(), torch.distributed.get_world_size()
+        return 0, 1
+
+    def _local_processes(self) -> int:
+        return max(1, self._processes()[1] // max(1, self.trainer.num_nodes)) if self.trainer is not None else 1
+
+
+def automatic_workers(images: int, processes: int = 1) -> int:
+    """Loader processes for each of ``processes`` on this machine: none for tiny sets or where there are no spare cores, at most 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if images <= _TINY or cores <= 2:
+        return 0
+    return min(8, max(1, cores // processes))
+
+
+def _one_thread(worker: int) -> None:
+    """Workers are the parallelism; threads inside them only fight for cores."""
+    cv2.setNumThreads(0)
