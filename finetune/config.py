@@ -114,6 +114,7 @@ class SSDLiteConfig:
         nms_iou: Boxes of one class that overlap more are one object.
         candidates_per_class: Highest-scoring boxes of each class that enter the suppression.
         max_detections: Detections kept per image.
+        norm: BatchNorm of pyramid and head: "default" (torch's eps and momentum) or "reference" (torchvision's SSD-lite: 0.001 and 0.03).
     """
 
     head_depth: Annotated[int, AT_LEAST_0] = 2
@@ -122,11 +123,12 @@ class SSDLiteConfig:
     matcher: Literal["iou", "atss", "tal"] = "tal"
     class_loss: Literal["softmax-mining", "focal", "quality-focal"] = "quality-focal"
     box_loss: Literal["smooth-l1", "giou"] = "giou"
-    min_negatives: int = 16
+    min_negatives: Annotated[int, AT_LEAST_0] = 16
     score_threshold: Annotated[float, SHARE_BELOW_1] = 0.02
     nms_iou: Annotated[float, SHARE] = 0.6
     candidates_per_class: Annotated[int, AT_LEAST_1] = 300
     max_detections: Annotated[int, AT_LEAST_1] = 300
+    norm: Literal["default", "reference"] = "default"
 
 
 @dataclass(frozen=True)

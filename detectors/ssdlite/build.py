@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -24,7 +24,8 @@ _REFERENCE_CODER = BoxCoder((10.0, 10.0, 5.0, 5.0))
 _PLAIN_CODER = BoxCoder((1.0, 1.0, 1.0, 1.0))  # for IoU losses, whose gradient the weights would only shrink
 _GIOU_WEIGHT = 2.0
 
-REFERENCE_NORM: NormLayer = partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)
+NormKind = Literal["default", "reference"]
+_NORMS: dict[str, NormLayer] = {"default": DEFAULT_NORM, "reference": partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)}
 
 
 def build_ssdlite(
@@ -44,7 +45,7 @@ def build_ssdlite(
     nms_iou: float = 0.6,
     candidates_per_class: int = 300,
     max_detections: int = 300,
-    norm: NormLayer = DEFAULT_NORM,
+    norm: NormKind = "default",
 ) -> SSDLite:
     """Build SSD-lite over a backbone; the arguments are those of ``SSDLiteConfig`` and ``PyramidConfig``.
 
@@ -64,7 +65,7 @@ def build_ssdlite(
         nms_iou: Overlap from which two boxes of a class are one.
         candidates_per_class: Boxes per class that enter the suppression.
         max_detections: Detections per image.
-        norm: BatchNorm of pyramid and head.
+        norm: BatchNorm of pyramid and head: "default" (torch's eps and momentum) or "reference" (torchvision's SSD-lite: 0.001 and 0.03).
 
     Returns:
         The detector.
@@ -76,11 +77,14 @@ def build_ssdlite(
         raise UsageError(f"ssdlite.matcher is {matcher!r}; allowed are {', '.join(_MATCHERS)}")
     if not shared_head and head_depth:
         raise UsageError("ssdlite.head_depth is for a shared head: set it to 0, or shared_head to true")
-    neck = create_pyramid(backbone, **{"input_size": input_size, "norm": norm, **(pyramid or {})})
+    if norm not in _NORMS:
+        raise UsageError(f"ssdlite.norm is {norm!r}; allowed are {', '.join(_NORMS)}")
+    layer = _NORMS[norm]
+    neck = create_pyramid(backbone, **{"input_size": input_size, "norm": layer, **(pyramid or {})})
     generator = AnchorGenerator(anchors, len(neck.specs))
     columns = num_classes + (class_loss == "softmax-mining")
     head: SeparateHead | SharedHead
-    head = SharedHead(neck.specs, generator.per_cell, columns, head_depth, norm) if shared_head else SeparateHead(neck.specs, generator.per_cell, columns, norm)
+    head = SharedHead(neck.specs, generator.per_cell, columns, head_depth, layer) if shared_head else SeparateHead(neck.specs, generator.per_cell, columns, layer)
     if class_loss != "softmax-mining":
         set_prior(head)
     coder, weight = (_REFERENCE_CODER, 1.0) if box_loss == "smooth-l1" else (_PLAIN_CODER, _GIOU_WEIGHT)
