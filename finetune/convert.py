@@ -34,7 +34,8 @@ def convert(value: Any, hint: Any) -> Any:
         return result
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        if value is None or (isinstance(value, str) and value.casefold() in ("none", "null", "~")):
+        lone = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if lone is None or (isinstance(lone, str) and lone.casefold() in ("none", "null", "~")):
             return None
         return convert(value, next(part for part in get_args(hint) if part is not type(None)))
     if value is None:

@@ -6,17 +6,24 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
-def nearest_name(wrong: str, names: Iterable[str]) -> str | None:
+def nearest_name(wrong: str, names: Iterable[str], cutoff: float = 0.65) -> str | None:
     """The name that ``wrong`` most likely stands for, upper and lower case alike; None where nothing is near.
 
     Besides small differences in spelling, initials count: ``learning_rate`` is near ``lr``, ``bs`` is near ``batch_size``.
+
+    Args:
+        wrong: What was given.
+        names: What is allowed.
+        cutoff: Likeness in 0..1 that a name must have.
     """
     by_fold = {name.casefold(): name for name in names}
     fold = wrong.casefold().replace("-", "_")
+    if not fold:
+        return None
     for candidate in (wrong.casefold(), fold):
         if candidate in by_fold:
             return by_fold[candidate]
-    close = get_close_matches(fold, by_fold, n=1, cutoff=0.65)
+    close = get_close_matches(fold, by_fold, n=1, cutoff=cutoff)
     if close:
         return by_fold[close[0]]
     by_initials = [name for low, name in by_fold.items() if low == _initials(fold) or _initials(low) == fold]
@@ -35,10 +42,10 @@ def nearest_key(wrong: str, keys: Sequence[str]) -> str:
     near = nearest_name(leaf, [key.rpartition(".")[2] for key in beside])
     if near:
         return f"did you mean {section + '.' if section else ''}{near}?"
-    elsewhere = nearest_name(leaf, leaves)
+    elsewhere = nearest_name(leaf, leaves, cutoff=0.75)
     if elsewhere:
         return f"did you mean {leaves[elsewhere]}?"
-    whole = get_close_matches(wrong, keys, n=1, cutoff=0.6)
+    whole = get_close_matches(wrong, keys, n=1, cutoff=0.6) if section not in keys else []
     if whole:
         return f"did you mean {whole[0]}?"
     there = beside or [key for key in keys if "." not in key]

@@ -1,0 +1,78 @@
+"""Every shipped config is found, right, commented, and builds its detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from backbones.errors import UsageError
+from finetune.settings_file import read_settings
+from finetune.shipped import describe_config, find_config, list_configs, read_config
+from finetune.validate import check_config, check_run
+from finetune.verbs import VERBS, build_options
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_every_yaml_of_the_checkout_is_shipped() -> None:
+    on_disk = {path.relative_to(ROOT / "configs").with_suffix("").as_posix().removeprefix("detection/") for path in (ROOT / "configs").rglob("*.yaml")}
+    assert set(list_configs()) == on_disk
+    assert {"ssdlite_bccd", "ssdlite_reference", "smoke/tiny"} <= on_disk
+
+
+@pytest.mark.parametrize("name", list_configs())
+def test_shipped_config_is_right_and_says_what_it_is_for(name: str) -> None:
+    tree, sources = read_settings(name)
+    assert check_config(tree, sources) == []
+    assert len(describe_config(name)) > 20
+
+
+@pytest.mark.parametrize("name", list_configs())
+def test_shipped_config_builds_and_runs(name: str) -> None:
+    """Random weights, the config's own input size, two blank images, three classes: outputs decode, the loss is finite."""
+    from detectors.types import BoxTarget
+    from finetune.build import build_detector
+
+    config = build_options(VERBS["train"], check_run(read_settings(name)[0]).tree).run
+    detector = build_detector(config, 3, weights="none").train()
+    height, width = config.data.input_size
+    outputs = detector(torch.randn(2, config.data.channels, height, width))
+    target = BoxTarget(torch.tensor([[8.0, 8.0, 60.0, 70.0]]), torch.tensor([1]), torch.tensor([False]))
+    empty = BoxTarget(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.bool))
+    total = torch.stack(list(detector.loss(outputs, [target, empty]).values())).sum()
+    assert torch.isfinite(total)
+    assert total > 0
+    assert len(detector.eval().decode(outputs, (height, width))) == 2
+
+
+@pytest.mark.parametrize("name", ["ssdlite_bccd", "ssdlite_bccd.yaml", "detection/ssdlite_bccd", "configs/detection/ssdlite_bccd.yaml", "smoke/tiny"])
+def test_names_people_type(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_config(name).read_text(encoding="utf-8").startswith("# ")
+
+
+def test_a_file_wins_over_a_shipped_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ssdlite_bccd").write_text("seed: 5\n")
+    assert read_settings("ssdlite_bccd")[0] == {"seed": 5}
+
+
+def test_unknown_names_show_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"did you mean ssdlite_bccd\?"):
+        read_config("ssdlite_bcdd")
+
+
+def test_the_reference_is_the_published_setting() -> None:
+    tree, _ = read_settings("ssdlite_reference")
+    assert tree["pyramid"] == {"kind": "ssd"}
+    assert tree["backbone"]["taps"] == "ssd"
+    assert {key: tree["ssdlite"][key] for key in ("anchors", "matcher", "class_loss", "box_loss", "head_depth", "shared_head")} == {
+        "anchors": "ssd",
+        "matcher": "iou",
+        "class_loss": "softmax-mining",
+        "box_loss": "smooth-l1",
+        "head_depth": 0,
+        "shared_head": False,
+    }
