@@ -1,0 +1,97 @@
+"""What a run leaves behind when it has trained: pictures, the record, and the next commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from finetune.callbacks.checkpoints import Checkpoints
+from finetune.callbacks.table import MetricsTable
+from finetune.config import RunConfig
+from finetune.config_file import config_to_dict
+from finetune.curves import read_curves
+from finetune.data import DataSplits, read_image
+from finetune.data.types import BoxSplit
+from finetune.load import LoadedRun, load_run
+from finetune.record import RunRecord, load_record, record_to_dict
+from finetune.run_folder import RunFolder, data_name, package_versions, write_json_atomic
+from finetune.run_log import RunLog
+
+_PICTURES = 8
+
+
+def finish_run(folder: RunFolder, config: RunConfig, splits: DataSplits, checkpoints: Checkpoints, table: MetricsTable, params: tuple[int, int], log: RunLog) -> RunRecord:
+    """Draw pictures, write the record and say what there is.
+
+    Args:
+        folder: The run folder, trained.
+        config: Settings.
+        splits: Data.
+        checkpoints: Knows the best epoch.
+        table: Rows of all epochs.
+        params: Parameters, all and trained.
+        log: Where lines go.
+    """
+    protocol = config.evaluate.protocols[0]
+    notes = read_curves(table.rows, f"val/{protocol}/{checkpoints.best_primary}")
+    loaded = load_run(folder.root)
+    if splits.val is not None:
+        draw_pictures(loaded, splits.val, folder)
+    files = {name: folder.relative(path) for name, path in (("weights", folder.weights), ("curves", folder.curves), ("metrics", folder.metrics), ("pictures", folder.pictures), ("log", folder.log))}
+    record = RunRecord(
+        config=config_to_dict(config),
+        seed=config.seed,
+        data_name=data_name(config),
+        data_fingerprint=splits.fingerprint,
+        class_names=tuple(splits.class_names),
+        params=params[0],
+        trainable_params=params[1],
+        results={"val": checkpoints.best_results} if checkpoints.best_results else {},
+        best_epoch=checkpoints.best_epoch,
+        epochs=checkpoints.finished,
+        versions=package_versions(),
+        seconds=checkpoints.total_seconds,
+        notes=tuple(notes),
+        files=files,
+    )
+    write_json_atomic(folder.record, record_to_dict(record))
+    log.say("", *notes, *checkpoints.best_notes, *end_lines(folder, record, splits.val))
+    return load_record(folder.record)
+
+
+def draw_pictures(loaded: LoadedRun, split: BoxSplit, folder: RunFolder, count: int = _PICTURES) -> None:
+    """Draw predictions beside the truth for pictures spread over a split, those with boxes first."""
+    from finetune.drawing import draw_comparison
+
+    boxes = np.diff(split.offsets)
+    filled = np.flatnonzero(boxes) if boxes.any() else np.arange(len(split))
+    chosen = filled[np.unique(np.linspace(0, len(filled) - 1, min(count, len(filled))).round().astype(int))]
+    for index in chosen:
+        image = read_image(split.paths[index], loaded.config.data.channels)
+        rows = split.rows(int(index))
+        picture = draw_comparison(image, loaded.predict([image])[0], split.boxes[rows], split.labels[rows], loaded.class_names)
+        picture.save(folder.pictures / f"{split.paths[index].stem}.jpg")
+
+
+def end_lines(folder: RunFolder, record: RunRecord, val: BoxSplit | None) -> list[str]:
+    """The score, where everything is, and what to type next."""
+    root = shlex.quote(str(folder.root))
+    scores = [f"{result['protocol']} {_figures(result['values'])}" for result in record.results.get("val", ())]
+    score = "; ".join(scores) + f" on {len(val):,} validation images, best epoch {record.best_epoch} of {record.epochs}" if scores and val is not None else "not scored: there is no validation split"
+    return [
+        f"score: {score}",
+        f"weights: {folder.weights}",
+        f"curves: {folder.curves} (numbers in {folder.metrics.name})",
+        f"pictures: {folder.pictures}",
+        "next:",
+        f"  finetune evaluate {root}",
+        f"  finetune predict {root} IMAGES",
+    ]
+
+
+def _figures(values: dict[str, Any]) -> str:
+    names: Sequence[str] = [name for name in ("AP50", "AP", "mAP") if name in values]
+    return ", ".join(f"{name} {'n/a' if values[name] is None else format(values[name], '.3f')}" for name in names)

@@ -1,0 +1,167 @@
+"""The LightningModule: one thin layer between a detector and a trainer, ours or the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from backbones.errors import FinetuneError, UsageError
+from backbones.freeze import FreezePolicy, parameter_groups
+from detectors.types import Batch, BoxDetections
+from finetune.callbacks.averaging import WeightAveraging
+from finetune.callbacks.evaluation import Evaluation
+from finetune.data import to_original
+from finetune.schedule import ScheduleKind, rate_factor
+
+
+class NonFiniteLossError(FinetuneError):
+    """A loss became NaN or infinite; ``image_ids`` and ``losses`` are those of the batch."""
+
+    def __init__(self, losses: Mapping[str, float], image_ids: Sequence[int | str], sources: Sequence[str], epoch: int, step: int) -> None:
+        self.losses, self.image_ids, self.sources, self.epoch, self.step = dict(losses), list(image_ids), list(sources), epoch, step
+        values = ", ".join(f"{name} {value:g}" for name, value in losses.items())
+        shown = ", ".join(str(i) for i in self.image_ids)
+        super().__init__(
+            f"the loss is not finite ({values}) in epoch {epoch + 1}, step {step}, images {shown}: most often the learning rate is too high "
+            "(try a third of train.lr, or more train.warmup), gradients are not clipped (train.clip_norm), or fp16 overflows (train.precision 32-true)"
+        )
+
+
+class DetectionTask(pl.LightningModule):
+    """Trains and scores a detector on the batches of a DetectionDataModule.
+
+    Args:
+        detector: A network that meets ``detectors.types.Detector``.
+        freeze: What of the backbone stays as it is; default: nothing. Applied again at every epoch start.
+        optimizer: "sgd" (Nesterov momentum) or "adamw".
+        lr: Rate of the new modules.
+        backbone_lr_scale: Rate of the backbone as a share of ``lr``.
+        layer_decay: Each backbone stage further from the head gets its rate multiplied by this.
+        momentum: SGD momentum.
+        weight_decay: Not applied to norms and biases.
+        schedule: "cosine" to zero, or "step".
+        milestones: With "step": shares of the budget.
+        warmup: Share of the budget with linearly rising rate.
+        channels_last: Channels-last memory format.
+        ema: Decay of averaged weights, which are then the evaluated ones; 0 is off.
+        protocols: Protocols that score each validation.
+        seed: Random numbers of an epoch follow from it, the epoch and the rank.
+    """
+
+    def __init__(
+        self,
+        detector: nn.Module,
+        *,
+        freeze: FreezePolicy | None = None,
+        optimizer: Literal["sgd", "adamw"] = "sgd",
+        lr: float = 0.02,
+        backbone_lr_scale: float = 1.0,
+        layer_decay: float = 1.0,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-4,
+        schedule: ScheduleKind = "cosine",
+        milestones: Sequence[float] = (0.7, 0.9),
+        warmup: float = 0.05,
+        channels_last: bool = True,
+        ema: float = 0.0,
+        protocols: Sequence[str] = ("coco",),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.detector: Any = detector
+        self.policy = freeze or FreezePolicy()
+        self._optimizer, self._momentum, self._seed = optimizer, momentum, seed
+        self._groups = partial(parameter_groups, lr=lr, backbone_lr_scale=backbone_lr_scale, layer_decay=layer_decay, weight_decay=weight_decay)
+        self._factor = partial(rate_factor, kind=schedule, warmup=warmup, milestones=tuple(milestones))
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
+        self._ema, self._protocols = ema, tuple(protocols)
+        self.detector.to(memory_format=self._format)
+        self.policy.apply(self.detector.backbone)  # before a strategy wraps the module
+
+    def forward(self, images: Tensor) -> Any:
+        """Raw outputs of pictures that are not normalised yet.
+
+        Args:
+            images: [B, C, H, W] uint8 in 0..255 or float in 0..1.
+
+        Returns:
+            The detector's raw outputs, floating point as float32 whatever the precision of the forward pass.
+        """
+        normalised = self.detector.image_stats.normalize(images).contiguous(memory_format=self._format)
+        return tree_map(lambda t: t.float() if isinstance(t, Tensor) and t.is_floating_point() else t, self.detector(normalised))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The sum of the losses; stops at the first that is not finite."""
+        losses = self._losses(self(batch.images), batch)
+        total = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(total):
+            raise NonFiniteLossError(
+                {k: float(v) for k, v in losses.items()}, [m.image_id for m in batch.metas], [m.source for m in batch.metas], self.current_epoch, self.global_step
+            )
+        self._log_losses("train", losses, total, batch)
+        return total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> list[BoxDetections]:
+        """Detections in original pixels; logs the validation losses."""
+        outputs = self(batch.images)
+        losses = self._losses(outputs, batch)
+        self._log_losses("val", losses, torch.stack(list(losses.values())).sum(), batch)
+        return self._detect(outputs, batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> list[BoxDetections]:
+        """Detections in original pixels."""
+        return self._detect(self(batch.images), batch)
+
+    predict_step = test_step
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Groups by stage, without decay on norms and biases; the rate follows the optimiser steps of the whole run."""
+        total = self.trainer.estimated_stepping_batches
+        if total in (float("inf"), -1):
+            raise UsageError("the schedule needs an end: give the Trainer max_epochs or max_steps")
+        groups = self._groups(self.detector.backbone, self.detector.new_modules())
+        sgd = self._optimizer == "sgd"
+        optimizer = torch.optim.SGD(groups, momentum=self._momentum, nesterov=self._momentum > 0) if sgd else torch.optim.AdamW(groups)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(self._factor, total=int(total)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Metrics and weight averaging, so that they also work in a user's own Trainer."""
+        present = {type(callback) for callback in self.trainer.callbacks}
+        wanted: list[pl.Callback] = [WeightAveraging(self._ema)] if self._ema else []
+        return [callback for callback in (*wanted, Evaluation(self._protocols)) if type(callback) not in present]
+
+    def on_train_epoch_start(self) -> None:
+        """The freeze policy holds in every epoch; gradual unfreezing will change it here."""
+        self.policy.apply(self.detector.backbone)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Random numbers of an epoch do not depend on what ran before, so a resumed run repeats the uninterrupted one."""
+        if batch_idx == 0:
+            torch.manual_seed((self._seed * 1_000_003 + self.current_epoch) * 4099 + self.global_rank)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Tell the data which epoch comes next: loader workers start before Lightning says so."""
+        epoch = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if hasattr(datamodule, "set_epoch"):
+            datamodule.set_epoch(epoch)
+
+    def _losses(self, outputs: Any, batch: Batch) -> Mapping[str, Tensor]:
+        with torch.autocast(self.device.type, enabled=False):
+            return self.detector.loss(outputs, batch.targets)
+
+    def _detect(self, outputs: Any, batch: Batch) -> list[BoxDetections]:
+        height, width = batch.images.shape[-2:]
+        found = self.detector.decode(outputs, (height, width))
+        return [to_original(detections.to("cpu"), meta) for detections, meta in zip(found, batch.metas, strict=True)]
+
+    def _log_losses(self, stage: str, losses: Mapping[str, Tensor], total: Tensor, batch: Batch) -> None:
+        values = {f"{stage}/loss": total.detach(), **{f"{stage}/{name}": value.detach() for name, value in losses.items()}}
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(batch.metas), sync_dist=self.trainer.world_size > 1)
