@@ -47,11 +47,10 @@ def softmax_mining_loss(logits: Tensor, matches: Matches, labels: Tensor, min_ne
     hardness = per_anchor.detach().masked_fill(~candidate, -torch.inf)
     quota = _NEGATIVES_PER_POSITIVE * positive.sum(1, keepdim=True)
     rank = hardness.sort(1, descending=True).indices.argsort(1)
-    if min_negatives > 0:
-        batch_rank = hardness.flatten().argsort(descending=True).argsort().view_as(rank)
-        mined = (batch_rank < quota.sum()) | (rank < min_negatives)
-    else:
-        mined = rank < quota
+    if min_negatives == 0:  # torchvision: where negatives run out, the rank goes on into the positives, which then count twice
+        return per_anchor[positive].sum() + per_anchor[(rank < quota) & (matches.index != NEITHER)].sum()
+    batch_rank = hardness.flatten().argsort(descending=True).argsort().view_as(rank)
+    mined = (batch_rank < quota.sum()) | (rank < min_negatives)
     return per_anchor[positive | (mined & candidate)].sum()
 
 

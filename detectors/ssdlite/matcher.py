@@ -78,7 +78,9 @@ class IoUMatcher:
 
 def _centre_distance(anchors: Tensor, boxes: Tensor) -> Tensor:
     """Distances [B, M, A] between centres of boxes [B, M, 4] and anchors [A, 4]."""
-    return torch.cdist((boxes[..., :2] + boxes[..., 2:]) / 2, ((anchors[:, :2] + anchors[:, 2:]) / 2).expand(len(boxes), -1, 2))
+    box_centres, anchor_centres = (boxes[..., :2] + boxes[..., 2:]) / 2, (anchors[:, :2] + anchors[:, 2:]) / 2
+    # not by matrix products, which lose the small distances that decide here
+    return torch.cdist(box_centres, anchor_centres.expand(len(boxes), -1, 2), compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _centre_inside(anchors: Tensor, boxes: Tensor) -> Tensor:
