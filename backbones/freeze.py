@@ -20,6 +20,8 @@ def _stay_in_eval(module: nn.Module, mode: bool = True) -> nn.Module:
 def _freeze_module(module: nn.Module) -> None:
     """No gradients below ``module``, and no later ``.train()`` by anyone takes it or a part of it out of eval mode."""
     module.requires_grad_(False)
+    for parameter in module.parameters():
+        parameter.grad = None  # an old gradient would make the optimiser step once more, with momentum and decay
     module.eval()
     for part in module.modules():
         part.__dict__["train"] = partial(_stay_in_eval, part)

@@ -53,7 +53,7 @@ class _ExtraMaps(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.specs = _name_by_order(maps)
 
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+    def forward(self, maps: list[Tensor], input_hw: tuple[int, int]) -> list[Tensor]:
         out = [maps[i] for i in self.taken]
         for block in self.blocks:
             out.append(block(out[-1]))
@@ -81,47 +81,37 @@ def _name_by_order(maps: Sequence[tuple[int, int]]) -> tuple[FeatureSpec, ...]:
 class _TopDown(nn.Module):
     """FPN (arXiv:1612.03144) at any levels, with ``bottom_up`` a PAN (arXiv:1803.01534).
 
-    Laterals where the backbone has the stride, coarser levels by stride-2 convolutions, finer ones by upsampling alone.
+    The way down begins at the coarsest map of the backbone or at the coarsest level, whichever is higher, so that no stage is idle.
+    Laterals where the backbone has the stride, coarser levels by stride-2 convolutions, others by upsampling alone.
     """
 
     def __init__(self, specs: Sequence[FeatureSpec], levels: Sequence[int], width: int, depthwise: bool, bottom_up: bool, norm: NormLayer) -> None:
         super().__init__()
-        self.source = {2**n: i for i, spec in enumerate(specs) for n in [round(math.log2(spec.stride))]}  # the deepest map of each stride
-        self.levels = list(range(min(levels), max(levels) + 1))
-        self.wanted = sorted(set(levels))
+        self.source = {round(math.log2(spec.stride)): i for i, spec in enumerate(specs)}  # the deepest map of each level
         coarsest = max(self.source)
-        self.lateral = nn.ModuleDict()
-        self.down = nn.ModuleDict()
-        for n in self.levels:
-            if 2**n in self.source:
-                self.lateral[str(n)] = nn.Sequential(nn.Conv2d(specs[self.source[2**n]].channels, width, 1, bias=False), norm(width))
-            elif 2**n > coarsest:
-                first = min(self.levels) == n
-                self.down[str(n)] = conv3x3(specs[self.source[coarsest]].channels if first else width, width, 2, depthwise, norm)
-        self.start = self.source[coarsest]
-        merged = self.levels if bottom_up else self.wanted
-        self.smooth = nn.ModuleDict({str(n): conv3x3(width, width, 1, depthwise, norm) for n in merged})
-        self.climb = nn.ModuleDict({str(n): conv3x3(width, width, 2, depthwise, norm) for n in self.levels[1:]} if bottom_up else {})
-        self.merge = nn.ModuleDict({str(n): conv3x3(width, width, 1, depthwise, norm) for n in self.levels[1:]} if bottom_up else {})
+        self.wanted = sorted(set(levels))
+        self.built = list(range(min(coarsest, *levels), max(coarsest, *levels) + 1))
+        climbed = list(range(self.built[0], self.wanted[-1] + 1)) if bottom_up else []
+        self.lateral = nn.ModuleDict({str(n): nn.Sequential(nn.Conv2d(specs[self.source[n]].channels, width, 1, bias=False), norm(width)) for n in self.built if n in self.source})
+        self.down = nn.ModuleDict({str(n): conv3x3(width, width, 2, depthwise, norm) for n in self.built if n > coarsest})
+        self.smooth = nn.ModuleDict({str(n): conv3x3(width, width, 1, depthwise, norm) for n in climbed or self.wanted})
+        self.climb = nn.ModuleDict({str(n): conv3x3(width, width, 2, depthwise, norm) for n in climbed[1:]})
+        self.merge = nn.ModuleDict({str(n): conv3x3(width, width, 1, depthwise, norm) for n in climbed[1:]})
         self.specs = tuple(FeatureSpec(f"p{n}", width, 2**n) for n in self.wanted)
 
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        built: dict[int, Tensor] = {}
-        for n in self.levels:
-            if str(n) in self.lateral:
-                built[n] = self.lateral[str(n)](maps[self.source[2**n]])
-            elif str(n) in self.down:
-                built[n] = self.down[str(n)](built[n - 1] if n - 1 in built else maps[self.start])
-        above: Tensor | None = None
-        for n in reversed(self.levels):
-            if above is not None:
-                size = built[n].shape[-2:] if n in built else (above.shape[-2] * 2, above.shape[-1] * 2)
-                raised = F.interpolate(above, size=size, mode="nearest")
-                built[n] = built[n] + raised if n in built else raised
-            above = built[n]
-        out = {n: self.smooth[str(n)](built[n]) for n in self.levels if str(n) in self.smooth}
-        for n in self.levels[1:] if self.climb else ():
-            out[n] = self.merge[str(n)](out[n] + self.climb[str(n)](out[n - 1]))
+    def forward(self, maps: list[Tensor], input_hw: tuple[int, int]) -> list[Tensor]:
+        built = {int(name): lateral(maps[self.source[int(name)]]) for name, lateral in self.lateral.items()}
+        for name, down in self.down.items():
+            built[int(name)] = down(built[int(name) - 1])
+        above = built[self.built[-1]]
+        for n in reversed(self.built[:-1]):
+            size = built[n].shape[-2:] if n in built else [math.ceil(side / 2**n) for side in input_hw]
+            raised = F.interpolate(above, size=size, mode="nearest")
+            above = built[n] = built[n] + raised if n in built else raised
+        out = {int(name): smooth(built[int(name)]) for name, smooth in self.smooth.items()}
+        for name, climb in self.climb.items():
+            n = int(name)
+            out[n] = self.merge[name](out[n] + climb(out[n - 1]))
         return [out[n] for n in self.wanted]
 
 
@@ -161,7 +151,7 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map normalised images to pyramid maps."""
-        return cast(list[Tensor], self.neck(self.backbone(images)))
+        return cast(list[Tensor], self.neck(self.backbone(images), (int(images.shape[-2]), int(images.shape[-1]))))
 
 
 def create_pyramid(
