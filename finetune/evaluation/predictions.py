@@ -14,6 +14,7 @@ from backbones.errors import DataError
 from finetune.evaluation.store import Rows
 
 if TYPE_CHECKING:
+    from detectors.types import BoxDetections
     from finetune.data.types import BoxSplit
 
 _KEYS = 'an entry is {"image_id" or "file_name", "category_id", "bbox": [x, y, width, height], "score"}'
@@ -68,6 +69,14 @@ def write_predictions(path: str | Path, images: Sequence[Mapping[str, Any]], cat
     annotations = [{"id": i, **entry, "area": entry["bbox"][2] * entry["bbox"][3], "iscrowd": 0} for i, entry in enumerate(entries, 1)]
     content = {"info": dict(info), "images": list(images), "categories": [{"id": i, "name": name} for i, name in categories.items()], "annotations": annotations}
     Path(path).write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def result_entries(image_id: int, file_name: str, detections: BoxDetections, category_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The detections of one picture (xyxy in original pixels) as entries of a results file, unrounded."""
+    boxes = detections.boxes.detach().cpu().numpy().astype(np.float64).reshape(-1, 4)
+    boxes[:, 2:] -= boxes[:, :2]
+    columns = zip(boxes.tolist(), detections.scores.detach().cpu().double().tolist(), detections.labels.detach().cpu().tolist(), strict=True)
+    return [{"image_id": image_id, "file_name": file_name, "category_id": category_ids[label], "bbox": box, "score": score} for box, score, label in columns]
 
 
 def _load(path: Path) -> tuple[list[Any], dict[int, str]]:
