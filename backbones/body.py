@@ -105,10 +105,19 @@ class ProviderBackbone(nn.Module):
         size_rule: Input sizes taken.
         stage_names: For each stage the names of its modules, parameters and buffers in ``body``.
         pad_multiple: Inputs are padded at the right and bottom to multiples of this with 0, the mean colour, and maps are cut back.
+        pad_to: Inputs are padded to this (height, width) instead.
     """
 
     def __init__(
-        self, name: str, body: nn.Module, specs: Sequence[FeatureSpec], image_stats: ImageStats, size_rule: SizeRule, stage_names: Sequence[Sequence[str]], pad_multiple: int = 1
+        self,
+        name: str,
+        body: nn.Module,
+        specs: Sequence[FeatureSpec],
+        image_stats: ImageStats,
+        size_rule: SizeRule,
+        stage_names: Sequence[Sequence[str]],
+        pad_multiple: int = 1,
+        pad_to: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -117,6 +126,7 @@ class ProviderBackbone(nn.Module):
         self.image_stats = image_stats
         self.size_rule = size_rule
         self.pad_multiple = pad_multiple
+        self.pad_to = pad_to
         self.frozen_stages = 0
         self._stage_names = tuple(tuple(names) for names in stage_names)
 
@@ -128,7 +138,7 @@ class ProviderBackbone(nn.Module):
         """Map normalised images [B, C, H, W] to one [B, channels, h, w] map per spec, finest first."""
         height, width = int(images.shape[-2]), int(images.shape[-1])
         self.size_rule.check((height, width), self.name)
-        below, right = -height % self.pad_multiple, -width % self.pad_multiple
+        below, right = (self.pad_to[0] - height, self.pad_to[1] - width) if self.pad_to else (-height % self.pad_multiple, -width % self.pad_multiple)
         if below or right:
             images = functional.pad(images, (0, right, 0, below))
         if self.frozen_stages >= len(self._stage_names):
@@ -136,9 +146,16 @@ class ProviderBackbone(nn.Module):
                 maps = self.body(images, self.frozen_stages)
         else:
             maps = self.body(images, self.frozen_stages)
-        if below or right:
-            maps = [m[..., : math.ceil(height / s.stride), : math.ceil(width / s.stride)] for m, s in zip(maps, self.specs, strict=True)]
-        return maps
+        return [_fit(m, math.ceil(height / s.stride), math.ceil(width / s.stride)) for m, s in zip(maps, self.specs, strict=True)]
+
+
+def _fit(grid: Tensor, height: int, width: int) -> Tensor:
+    """Cut cells off that lie over padding; give lost border cells back evenly where a network pads too little (Inception)."""
+    grid = grid[..., :height, :width]
+    below, right = height - grid.shape[-2], width - grid.shape[-1]
+    if below > 1 or right > 1:
+        return functional.pad(grid, (right // 2, right - right // 2, below // 2, below - below // 2))
+    return grid
 
 
 def _is_bare(body: nn.Module, name: str) -> bool:

@@ -166,3 +166,12 @@ def for_channels(stats: ImageStats, in_channels: int) -> ImageStats:
     if in_channels == 1:
         return ImageStats((sum(stats.mean) / count,), (sum(stats.std) / count,))
     return ImageStats(tuple(stats.mean[i % count] for i in range(in_channels)), tuple(stats.std[i % count] for i in range(in_channels)))
+
+
+def repeat_channels(weight: Tensor, in_channels: int) -> Tensor:
+    """A first convolution [O, I, kh, kw] for another number of image channels: summed for one channel, else repeated and scaled to the same total."""
+    count = weight.shape[1]
+    if in_channels == 1:
+        return weight.sum(1, keepdim=True)
+    repeated = weight.repeat(1, -(-in_channels // count), 1, 1)[:, :in_channels]
+    return repeated * (count / in_channels)
