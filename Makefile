@@ -4,7 +4,9 @@
 # make venv   only create .venv and install
 # Another Python: make PYTHON=python3.12 demo
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || echo python3)
+# the first Python that really runs (version managers leave stubs), is new enough and can make virtual environments
+PROBE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do $$p -c '$(PROBE)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -26,13 +28,12 @@ venv: $(INSTALLED)
 
 # the stamp is newer than everything that says what is installed
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "error: Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true). Name another one: make PYTHON=/path/to/python3.12 ..." >&2; exit 2; }
-	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
-	  rm -rf $(VENV); \
-	  $(PYTHON) -m venv $(VENV) || { echo "error: '$(PYTHON) -m venv' failed; on Debian and Ubuntu install the package python3-venv, or use another Python: make PYTHON=..." >&2; rm -rf $(VENV); exit 2; }; \
-	fi
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[test]'
+	@'$(PYTHON)' -c '$(PROBE)' 2>/dev/null || { \
+	  echo "error: Python 3.11 or newer with the modules venv and ensurepip is needed (on Debian and Ubuntu: the package python3-venv);" \
+	    "'$(or $(PYTHON),none of python3.11, python3.12, python3.13, python3)' is not one. Name another: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+	@echo "installing into $(VENV), with the versions of constraints.txt"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
 clean:

@@ -212,7 +212,19 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One fine-tuning run."""
+    """One fine-tuning run.
+
+    Args:
+        data: Images and annotations.
+        backbone: The pretrained network.
+        pyramid: The maps that the head sees.
+        detector: The detector and the weights that it starts from.
+        ssdlite: Settings of SSD-lite.
+        freeze: What does not train.
+        train: The optimisation.
+        evaluate: The scores.
+        seed: Of new weights, augmentation, order and splits; the same seed repeats a run.
+    """
 
     data: DataConfig = field(default_factory=DataConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from argparse import Action
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter
 
 from finetune.config import RunConfig
 from finetune.options import EvaluateOptions, ListOptions, PredictOptions, SampleDataOptions, TrainOptions
-from finetune.validate import list_keys
+from finetune.validate import find_hint, list_keys, plain_type
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,12 @@ def build_options(verb: Verb, tree: Mapping[str, Any]) -> Any:
 
 
 class _HelpFormatter(DefaultHelpFormatter):
-    """Keeps the line breaks of examples."""
+    """Keeps the line breaks of examples, and shows defaults without Python types."""
+
+    def _expand_help(self, action: Action) -> str:
+        text = re.sub(r"\((?:type: .*, )?default: (.*)\)$", r"[\1]", super()._expand_help(action), flags=re.DOTALL)
+        text = re.sub(r"\s*\[(null|False|\(\)|\{\})?\]$", "", text)
+        return re.sub(r"\[\((.*?),?\)\]$", lambda found: "[" + re.sub("[',]", "", found[1]) + "]", text).replace("[True]", "[true]")
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(super(_HelpFormatter, self)._fill_text(line, width, indent) if not line.startswith(" ") else line for line in text.splitlines())
@@ -128,11 +135,27 @@ def _tidy(parser: ArgumentParser, verb: Verb) -> None:
     """Show dashes and short forms, and no flags for whole sections."""
     short = {key: f"--{flag}" for flag, key in verb.short_forms.items()}
     for action in parser._actions:
+        hint = next((hint for kind in verb.settings if (hint := find_hint(kind, action.dest)) is not None), None)
+        if hint is not None and action.help != SUPPRESS:
+            _describe(action, hint)
         if type(action).__name__ == "_ActionConfigLoad":
             action.help = SUPPRESS
         elif action.dest in short:
             action.option_strings = [short[action.dest], *action.option_strings]
         elif action.dest in verb.positionals:
-            action.help = f"{action.help} (also without its flag)"
+            action.help = f"{str(action.help).rstrip('.')}; the flag may be left out."
         elif action.dest == "dry_run":
             action.option_strings = ["--dry-run"]
+
+
+def _describe(action: Action, hint: Any) -> None:
+    """Add the allowed range to the help of a setting, and show how lists and pairs are written."""
+    rules = [str(rule) for part in (hint, *get_args(hint)) for rule in getattr(part, "__metadata__", ())]
+    if rules and action.help:
+        action.help = f"{action.help.rstrip('.')}; {rules[0]}."
+    kind = get_origin(plain_type(hint))
+    if kind is tuple:
+        parts = get_args(plain_type(hint))
+        action.metavar = "VALUE ..." if parts[-1] is Ellipsis else " ".join(["VALUE"] * len(parts))
+    elif kind is dict:
+        action.metavar = "NAME=VALUE ..."
