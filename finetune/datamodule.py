@@ -39,6 +39,11 @@ class DetectionDataModule(pl.LightningDataModule):
         self.config = config or DataConfig()
         self.seed = seed
         self._splits = splits
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch that comes next: for a resumed run, whose loader workers start before Lightning tells the sampler."""
+        self._epoch = epoch
 
     @classmethod
     def from_splits(cls, train: BoxSplit | None = None, val: BoxSplit | None = None, test: BoxSplit | None = None, config: DataConfig | None = None, seed: int = 0) -> DetectionDataModule:
@@ -91,6 +96,7 @@ class DetectionDataModule(pl.LightningDataModule):
         """Shuffled and augmented; the last, smaller batch is left out unless it is the only one."""
         split, (rank, world) = self.splits.get("train"), self._processes()
         sampler = TrainSampler(len(split), self.seed, rank, world)
+        sampler.set_epoch(self._epoch)
         return self._loader(split, sampler, self.config.augment, drop_last=len(sampler) > self.config.batch_size)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:

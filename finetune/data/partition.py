@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,7 @@ def join_sources(raws: list[RawSplit], findings: Findings) -> RawSplit:
                 row_of_path[path] = len(joined.images)
                 joined.images.append(RawImage(number, image.path, image.declared_hw, image.annotation_file))
             rows.append(row_of_path[path])
-        for box in raw.boxes:
-            box.image = rows[box.image]
-        joined.boxes += raw.boxes
+        joined.boxes += [replace(box, image=rows[box.image]) for box in raw.boxes]
         for name, number_ in raw.categories.items():
             joined.categories.setdefault(name, number_)
         used_names |= {box.name for box in raw.boxes}
@@ -74,8 +73,6 @@ def _origin(path: Path) -> str:
 
 def _select(raw: RawSplit, keep: list[bool]) -> RawSplit:
     new_row = {row: position for position, row in enumerate(row for row, kept in enumerate(keep) if kept)}
-    boxes = [box for box in raw.boxes if box.image in new_row]
-    for box in boxes:
-        box.image = new_row[box.image]
+    boxes = [replace(box, image=new_row[box.image]) for box in raw.boxes if box.image in new_row]
     images = [raw.images[row] for row in new_row]
     return RawSplit(images, boxes, raw.categories, raw.placeholders, raw.one_based)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-@dataclass
+@dataclass(frozen=True)
 class RawImage:
     """One annotated picture; ``declared_hw`` is what the annotations say (0, 0 when they say nothing)."""
 
@@ -16,7 +16,7 @@ class RawImage:
     annotation_file: Path
 
 
-@dataclass
+@dataclass(frozen=True)
 class RawBox:
     """One box in pixel-edge coordinates (0-based, half-open), neither clipped nor checked."""
 
