@@ -72,7 +72,7 @@ def draw_pictures(loaded: LoadedRun, split: BoxSplit, folder: RunFolder, count: 
     for index in chosen:
         image = read_image(split.paths[index], loaded.config.data.channels)
         rows = split.rows(int(index))
-        picture = draw_comparison(image, loaded.predict([image])[0], split.boxes[rows], split.labels[rows], loaded.class_names)
+        picture = draw_comparison(image, loaded.predict([image])[0], split.boxes[rows], split.labels[rows], loaded.class_names, split.ignore[rows])
         picture.save(folder.pictures / f"{split.paths[index].stem}.jpg")
 
 

@@ -11,6 +11,14 @@ from backbones.freeze import FreezePolicy, count_parameters
 from detectors.types import BoxDetections
 from finetune.config import RunConfig
 
+_CLASSES_A_LINE = 8
+
+
+def class_lines(class_map: Sequence[str]) -> list[str]:
+    """The class map, some classes a line."""
+    starts = range(0, len(class_map), _CLASSES_A_LINE)
+    return [("classes: " if start == 0 else "         ") + ", ".join(class_map[start : start + _CLASSES_A_LINE]) for start in starts]
+
 
 def model_lines(detector: Any, config: RunConfig) -> list[str]:
     """Parameters, strides and anchors per image."""
@@ -40,7 +48,7 @@ def plan_line(config: RunConfig, images: int, steps: int, precision: str, device
     train = config.train
     accumulated = f" x {train.accumulate} accumulated" if train.accumulate > 1 else ""
     return (
-        f"plan: {train.epochs} epochs of {images:,} images = {train.epochs * images:,} images in {train.epochs * steps:,} steps of {config.data.batch_size}{accumulated}; "
+        f"plan: {train.epochs} epoch{'s' * (train.epochs != 1)} of {images:,} images = {train.epochs * images:,} images in {train.epochs * steps:,} steps of {config.data.batch_size}{accumulated}; "
         f"{train.optimizer}, lr {train.lr:g}, {train.schedule}, precision {precision}, on {device}"
     )
 

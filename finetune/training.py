@@ -30,7 +30,7 @@ from finetune.finish import finish_run
 from finetune.record import RunRecord, load_record
 from finetune.run_folder import RunFolder
 from finetune.run_log import RunLog
-from finetune.start_report import freeze_lines, model_lines, plan_line
+from finetune.start_report import class_lines, freeze_lines, model_lines, plan_line
 from finetune.start_weights import load_start_weights
 from finetune.task import DetectionTask
 from finetune.weights_file import WeightsInfo, save_weights
@@ -110,7 +110,7 @@ def prepare(config: RunConfig, log: RunLog) -> Parts:
     data = build_datamodule(config)
     data.setup("fit")
     splits = data.splits
-    log.say(*splits.summary, *splits.class_map)
+    log.say(*splits.summary, *class_lines(splits.class_map))
     if splits.train is None:
         raise DataError(f"{config.data.root} has no training split (it has {', '.join(n for n in ('val', 'test') if getattr(splits, n) is not None)}): set data.train")
     start = config.detector.weights

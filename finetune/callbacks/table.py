@@ -31,11 +31,18 @@ class MetricsTable(pl.Callback):
         self._folder = folder
         self._images = 0
         self._epoch_start = self._train_end = 0.0
+        self._rates: Row = {}
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         self._epoch_start = self._train_end = time.perf_counter()
         self._images = 0
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int) -> None:
+        """The rates of an epoch are those of its last step; at its end the schedule has moved on."""
+        groups = trainer.optimizers[0].param_groups
+        names = [str(group.get("name", index)) for index, group in enumerate(groups)]
+        self._rates = {f"lr/{name}": group["lr"] for name, group in zip(names, groups, strict=True) if not name.endswith(".plain")}
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *_: Any) -> None:
         """Count images and the time they took."""
@@ -57,7 +64,7 @@ class MetricsTable(pl.Callback):
         if evaluation is not None and evaluation.epoch == trainer.current_epoch and evaluation.results:
             row.update({name: value for name, value in logged.items() if name.startswith("val/") and name.count("/") == 1})
             row.update({f"val/{name}/{key}": value for name, result in evaluation.results.items() for key, value in result.values.items()})
-        row.update({f"lr/{group.get('name', index)}": group["lr"] for index, group in enumerate(trainer.optimizers[0].param_groups) if not str(group.get("name", "")).endswith(".plain")})
+        row.update(self._rates)
         trained = self._train_end - self._epoch_start
         row.update({"seconds": time.perf_counter() - self._epoch_start, "images_per_second": self._images / trained if trained else None})
         return row
