@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import sin
 from random import Random
 
@@ -48,8 +49,8 @@ def strip(painter: Painter, camera: Camera, left: float, right: float, colour: R
     """A flat strip along the street, in slices so that it fades into the air."""
     steps = [start]
     while steps[-1] < end:
-        steps.append(min(end, steps[-1] * 2.0 + 1.0))
-    for z0, z1 in zip(steps, steps[1:], strict=False):
+        steps.append(min(end, steps[-1] * 1.3 + 0.5))
+    for z0, z1 in pairwise(steps):
         corners = [camera.project(left, y, z0), camera.project(right, y, z0), camera.project(right, y, z1), camera.project(left, y, z1)]
         painter.polygon(corners, colour, depth=(z0 * z1) ** 0.5)
 
@@ -96,6 +97,9 @@ def paint_ground(painter: Painter, camera: Camera, street: Street, rng: Random) 
             _slabs(painter, camera, left, right, (slab[0] * 0.86, slab[1] * 0.86, slab[2] * 0.86))
     asphalt = (tone, tone, tone * 1.04)
     strip(painter, camera, street.road_left, street.road_right, asphalt)
+    for lane in (0.16, 0.36, 0.64, 0.84):  # where the wheels run
+        x = street.road_left + lane * (street.road_right - street.road_left)
+        strip(painter, camera, x - 0.22, x + 0.22, (tone * 0.93, tone * 0.93, tone * 0.96))
     for _ in range(rng.randint(1, 5)):
         _patch(painter, camera, street, asphalt, rng)
     if street.kind != "country":

@@ -41,8 +41,11 @@ def leaves(painter: Painter, centre: tuple[float, float], radius: float, colour:
         angle, far = rng.uniform(0, 2 * pi), radius * rng.random() ** 0.6
         x, y = centre[0] + far * cos(angle), centre[1] + far * sin(angle) * 0.86
         light = 0.62 + 0.42 * k / count - 0.34 * (y - centre[1]) / max(radius, 1e-6) + rng.uniform(-0.1, 0.1)
-        size = radius * rng.uniform(0.12, 0.34) * (1.25 - 0.6 * k / count)
+        size = radius * rng.uniform(0.1, 0.24) * (1.7 - 1.1 * k / count)
         painter.ellipse(x, y, size, size * rng.uniform(0.6, 0.9), dim(colour, max(0.35, light)), depth)
+        if k > count * 0.4 and size > 2.0:
+            for _ in range(3):
+                painter.ellipse(x + rng.uniform(-1, 1) * size, y + rng.uniform(-1, 0.6) * size, size * 0.3, size * 0.22, dim(colour, max(0.4, light + rng.uniform(-0.08, 0.3))), depth)
 
 
 def tree(painter: Painter, camera: Camera, x: float, z: float, rng: Random) -> None:
@@ -63,7 +66,7 @@ def tree(painter: Painter, camera: Camera, x: float, z: float, rng: Random) -> N
         return
     crown = camera.project(x, height * 0.76, z)
     for dx, dy in ((-0.9, 0.4), (0.9, 0.3), (0.0, -0.5)):
-        leaves(painter, (crown[0] + dx * scale, crown[1] + dy * scale), rng.uniform(1.1, 1.7) * scale, green, z, rng, 30 if z < 25 else 14)
+        leaves(painter, (crown[0] + dx * scale, crown[1] + dy * scale), rng.uniform(1.1, 1.7) * scale, green, z, rng, 56 if z < 14 else 30 if z < 30 else 14)
 
 
 def bush(painter: Painter, camera: Camera, x: float, z: float, rng: Random) -> None:

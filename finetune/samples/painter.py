@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from finetune.samples.camera import map_points, solve_homography
 from finetune.samples.panels import MARGIN, Panel
@@ -29,11 +30,13 @@ class Light:
 
     def tone(self, colour: Rgb, depth: float, glow: float) -> tuple[int, int, int]:
         """A paint as seen from ``depth`` metres; ``glow`` is the share of its own light."""
-        air = 1.0 - np.exp(-self.density * depth)
-        red, green, blue = (
-            max(0, min(255, round(value * (lit * (1 - glow) + glow) * (1 - air) + haze * air))) for value, lit, haze in zip(colour, self.ambient, self.air, strict=True)
-        )
-        return red, green, blue
+        clear = exp(-self.density * depth)
+        own, far = clear * glow, 1.0 - clear
+        lit = clear - own
+        red = colour[0] * (self.ambient[0] * lit + own) + self.air[0] * far
+        green = colour[1] * (self.ambient[1] * lit + own) + self.air[1] * far
+        blue = colour[2] * (self.ambient[2] * lit + own) + self.air[2] * far
+        return min(255, int(red + 0.5)), min(255, int(green + 0.5)), min(255, int(blue + 0.5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +104,15 @@ class Painter:
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in scaled], fill=round(255 * strength))
         self.canvas.paste((8, 10, 22), (left, top, right, bottom), mask)
 
+    def pool(self, points: Sequence[Point], strength: float, blur: float) -> None:
+        """Brighten a polygon with soft edges, as the light of a lamp on the ground does."""
+        small = (self.size[0] // 4, self.size[1] // 4)
+        mask = Image.new("L", small)
+        ImageDraw.Draw(mask).polygon([(x / 4, y / 4) for x, y in points], fill=round(255 * strength))
+        mask = mask.filter(ImageFilter.GaussianBlur(blur / 4)).resize(self.canvas.size, Image.Resampling.BILINEAR)
+        lit = self.canvas.point(lambda value: min(255, value * 2.6 + 10))
+        self.canvas.paste(lit, (0, 0), mask)
+
     def glow(self, point: Point, radius: float, colour: Rgb) -> None:
         """Remember a lamp; its halo is added to the finished picture."""
         self.glows.append((point[0], point[1], radius, colour))
@@ -127,7 +139,7 @@ class Painter:
         tables: list[int] = []
         for channel in range(3):
             span = (full[channel] - zero[channel]) * lit[channel]
-            tables += [max(0, min(255, round(zero[channel] + span * value / 255))) for value in range(256)]
+            tables += np.clip(np.rint(zero[channel] + span * np.linspace(0, 1, 256)), 0, 255).astype(int).tolist()
         alpha = image.getchannel("A")
         toned = image.convert("RGB").point(tables)
         if grime is not None:

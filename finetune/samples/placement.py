@@ -49,14 +49,16 @@ def place_signs(camera: Camera, street: Street, rng: Random) -> list[Stand]:
 
 
 def _target_size(rng: Random) -> float:
-    """Height of a sign in picture pixels: mostly well above 40, a few small ones."""
-    return rng.uniform(27, 42) if rng.random() < 0.05 else 46 * (135 / 46) ** (rng.random() ** 1.25)
+    """Height of a sign in picture pixels: mostly above 50, a few small ones; the picture's long side is 640."""
+    return rng.uniform(27, 42) if rng.random() < 0.04 else 54 * (150 / 54) ** (rng.random() ** 1.2)
 
 
 def _find_place(camera: Camera, street: Street, panels: list[Panel], taken: list[Box], rng: Random) -> Stand | None:
     compact = min(panels[0].size[1], 0.75) if panels[0].size[0] < 1.2 else min(panels[0].size)
+    size = 0.0
     for attempt in range(60):
-        size = _target_size(rng) * (0.62 if panels[0].size[0] / panels[0].size[1] > 2.2 else 1.0)
+        if attempt % 12 == 0:  # a large sign gets several tries, or small ones would win
+            size = _target_size(rng) * (0.75 if panels[0].size[0] / panels[0].size[1] > 2.2 else 1.0)
         z = max(2.6, camera.focal * compact / size)
         side = rng.random() < 0.5
         left, right = (street.facade_left + 0.3, street.road_left - 0.15) if side else (street.road_right + 0.15, street.facade_right - 0.3)
@@ -120,16 +122,16 @@ def hang(painter: Painter, camera: Camera, stand: Stand, rng: Random) -> None:
     night = painter.light.ambient[1] < 0.45
     for panel, up in stand.panels:
         grime = _grime(rng)
-        gain = rng.uniform(0.82, 1.06) * (rng.uniform(1.7, 3.0) if night else 1.0)
+        gain = rng.uniform(0.82, 1.06) * (rng.uniform(1.9, 2.8) if night else 1.0)
         quad = camera.panel((stand.x, up, stand.z), panel.size, stand.yaw, stand.roll)
         painter.panel(panel, quad, stand.z, (gain, gain, gain * rng.uniform(0.93, 1.02)), grime)
 
 
 def _grime(rng: Random) -> np.ndarray:
     noise = np.random.default_rng(rng.getrandbits(32))
-    dirt = 1.0 - np.clip(clouds(noise, (24, 24), (3, 6, 12), 1.0) + 0.15, 0, 1) * rng.uniform(0.1, 0.5)
+    dirt = 1.0 - np.clip(clouds(noise, (24, 24), (3, 6, 12), 1.0) + 0.15, 0, 1) * rng.uniform(0.1, 0.4)
     if rng.random() < 0.3:  # the shade of something over a part of it
         angle = rng.uniform(-1, 1)
         across, down = np.meshgrid(np.linspace(-1, 1, 24), np.linspace(-1, 1, 24))
-        dirt *= np.where(across * angle + down > rng.uniform(-0.6, 0.6), 1.0, rng.uniform(0.45, 0.75))
+        dirt *= np.where(across * angle + down > rng.uniform(-0.6, 0.6), 1.0, rng.uniform(0.55, 0.8))
     return dirt.astype(np.float32)

@@ -57,6 +57,9 @@ def _paint_surroundings(painter: Painter, camera: Camera, street: Street, rng: R
     else:
         paint_hills(painter, camera, rng, ((112, 130, 124), (84, 112, 76)))
     paint_ground(painter, camera, street, rng)
+    if painter.light.ambient[1] < 0.45:  # our own headlights
+        ends = [camera.project(x, 0, z) for x, z in ((-1.6, 1.2), (1.6, 1.2), (4.0, 17), (-3.4, 17))]
+        painter.pool(ends, 0.5, 22)
     if street.kind == "country":
         return
     end = paint_end(painter, camera, rng) if rng.random() < 0.35 else 75.0

@@ -45,7 +45,7 @@ def choose_weather(rng: Random) -> Weather:
     if name == "dusk":
         return Weather(name, Light(bright(0.58, 0.5, 0.58), (150, 110, 130), 0.008, True, 0.0), (46, 52, 104), (242, 142, 98), rng.uniform(0.3, 0.7), (170, 104, 120))
     if name == "night":
-        return Weather(name, Light(bright(0.26, 0.28, 0.4), (22, 26, 44), 0.008, True, 0.0), (8, 12, 30), (44, 46, 70), rng.uniform(0.1, 0.5), (30, 34, 52))
+        return Weather(name, Light(bright(0.34, 0.36, 0.48), (24, 28, 48), 0.008, True, 0.0), (8, 12, 30), (44, 46, 70), rng.uniform(0.1, 0.5), (30, 34, 52))
     if name == "rain":
         return Weather(name, Light(bright(0.66, 0.7, 0.76), (150, 160, 170), 0.014, rng.random() < 0.6, 0.0), (112, 122, 136), (172, 180, 188), 1.0, (134, 142, 154), 1.0)
     return Weather(name, Light(bright(0.84, 0.85, 0.87), (206, 210, 214), rng.uniform(0.025, 0.045), rng.random() < 0.5, 0.0), (190, 196, 202), (212, 216, 220), 0.3, (214, 218, 222))
@@ -69,21 +69,21 @@ def paint_sky(painter: Painter, weather: Weather, horizon: float, rng: Random, n
     bottom = max(8, min(height, int(horizon * 2) + 8))
     ramp = np.linspace(0, 1, bottom, dtype=np.float32)[:, None, None] ** 1.4
     sky = np.array(weather.zenith, np.float32) * (1 - ramp) + np.array(weather.haze, np.float32) * ramp
-    sky = np.repeat(sky, width // 4, axis=1)[::4]
+    sky = np.repeat(sky[::8], width // 8, axis=1)
     if weather.name in ("sun", "golden", "dusk"):
-        sun = rng.uniform(0, width / 4), rng.uniform(0.35, 0.95) * len(sky)
+        sun = rng.uniform(0, width / 8), rng.uniform(0.35, 0.95) * len(sky)
         across, down = np.meshgrid(np.arange(sky.shape[1]), np.arange(sky.shape[0]))
         far = np.hypot(across - sun[0], down - sun[1])[..., None]
-        sky += np.exp(-far / 38) * np.array((90, 70, 40), np.float32)
-    if weather.name == "night":
-        stars = noise.random(sky.shape[:2]) > 0.9985
-        sky[stars] += 120
+        sky += np.exp(-far / 19) * np.array((90, 70, 40), np.float32)
     soft = clouds(noise, (sky.shape[1], sky.shape[0]))
     cover = np.clip((soft + weather.cover - 0.45) * 2.4, 0, 1)[..., None] * min(1.0, 0.4 + weather.cover)
     shade = 1 + 0.12 * np.roll(soft, 3, axis=0)[..., None]
     sky = sky * (1 - cover) + np.array(weather.cloud, np.float32) * shade * cover
     picture = Image.fromarray(np.clip(sky, 0, 255).astype(np.uint8)).resize((width, bottom), Image.Resampling.BICUBIC)
     painter.canvas.paste(picture, (0, 0))
+    if weather.name == "night":
+        for _ in range(rng.randint(10, 70)):
+            painter.ellipse(rng.uniform(0, width / 2), rng.uniform(0, horizon), 0.5, 0.5, (190, 196, 214), 0.0, rng.uniform(0.2, 0.9))
 
 
 def rain_streaks(image: Image.Image, noise: np.random.Generator, strength: float) -> Image.Image:
