@@ -51,6 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         return _report(error, str(error), error.exit_code)
     except KeyboardInterrupt as error:
         return _report(error, "interrupted", _INTERRUPTED)
+    except SystemExit as stop:  # rich leaves this way when the reader of a pipe has gone
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BrokenPipeError:
         _silence_stdout()
         return 0

@@ -187,7 +187,7 @@ class TrainConfig:
     warmup: Annotated[float, SHARE_BELOW_1] = 0.05
     accumulate: Annotated[int, AT_LEAST_1] = 1
     clip_norm: Annotated[float, AT_LEAST_0] = 10.0
-    precision: str = "auto"
+    precision: Literal["auto", "32-true", "32", "bf16-mixed", "bf16-true", "bf16", "16-mixed", "16-true", "16", "64-true", "64"] = "auto"
     channels_last: bool = True
     ema: Annotated[float, SHARE_BELOW_1] = 0.0
     early_stop: Annotated[int, AT_LEAST_0] = 0
@@ -196,7 +196,7 @@ class TrainConfig:
     devices: str = "1"
     num_nodes: Annotated[int, AT_LEAST_1] = 1
     strategy: str = "auto"
-    loggers: tuple[str, ...] = ()
+    loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Faults between settings that are each right alone."""
+"""Faults that types do not show: settings that contradict each other, and names that nobody has registered."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from backbones.registry import list_backbones
+from detectors.registry import list_detectors
 from finetune.config import RunConfig
+from finetune.nearest import did_you_mean
 
 
 def cross_faults(tree: Mapping[str, Any], sources: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return (key, fault) pairs of settings that contradict each other.
+    """Return (key, fault) pairs of settings that contradict each other or name what does not exist.
 
     Args:
         tree: Checked settings; what is missing has its default.
@@ -26,10 +29,30 @@ def cross_faults(tree: Mapping[str, Any], sources: Mapping[str, str]) -> list[tu
         faults.append(("detector.keep_classes", "there are no class rows to keep without detector.weights; set it, for example to torchvision-coco"))
     if full["data"]["images"] is not None and full["data"]["root"] == "signs":
         faults.append(("data.images", "data.root signs is the embedded sample set, with its own images; set data.root to your data"))
+    faults += _name_faults(full["backbone"]["name"], full["detector"]["name"])
     for key, needs, value in (("freeze.stages", "freeze.policy", "stages"), ("train.milestones", "train.schedule", "step")):
         if _has_no_effect(key, needs, value, full, sources):
             faults.append((key, f"has an effect only with {needs} {value}, which is {_get(full, needs)}; change one of them"))
     return faults
+
+
+def _name_faults(backbone: str, detector: str) -> list[tuple[str, str]]:
+    faults: list[tuple[str, str]] = []
+    if not _is_backbone(backbone):
+        faults.append(("backbone.name", f"no backbone is called {backbone!r}{did_you_mean(backbone, list_backbones())} All: finetune list backbones"))
+    if detector not in list_detectors():
+        faults.append(("detector.name", f"no detector is called {detector!r}{did_you_mean(detector, list_detectors())} There are: {', '.join(list_detectors())}"))
+    return faults
+
+
+def _is_backbone(name: str) -> bool:
+    """Whether a backbone has this name; one with a colon (torchvision, own modules) is looked for when it is built."""
+    plain = name.partition(".")[0]
+    if ":" in name or name in list_backbones() or plain in list_backbones():
+        return True
+    from backbones.timm_provider import timm_names  # slow, and only for names newer than the catalog
+
+    return plain in timm_names()
 
 
 def _has_no_effect(key: str, needs: str, value: str, full: Mapping[str, Any], sources: Mapping[str, str]) -> bool:

@@ -131,12 +131,23 @@ def test_all_faults_together_in_the_order_of_the_file() -> None:
         ({"data": {"images": "x"}}, "data.images"),
         ({"freeze": {"policy": "none", "stages": 3}}, "freeze.stages"),
         ({"train": {"milestones": [0.5]}}, "train.milestones"),
+        ({"detector": {"name": "ssdlit"}}, "detector.name"),
+        ({"backbone": {"name": "tf_efficientnet_light0"}}, "backbone.name"),
     ],
 )
 def test_contradictions_are_faults(tree: dict[str, Any], key: str) -> None:
     faults = check_config(tree)
     assert len(faults) == 1
     assert faults[0].startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_large_100", "resnet18.a1_in1k", "torchvision:resnet18", "my.module:factory", "test_vit"])
+def test_names_of_backbones_are_known_before_data_are_read(name: str) -> None:
+    assert check_config({"backbone": {"name": name}}) == []
+
+
+def test_a_wrong_name_of_a_backbone_shows_the_nearest() -> None:
+    assert "did you mean test_efficientnet?" in check_config({"backbone": {"name": "test_eficientnet"}})[0]
 
 
 def test_a_flag_that_switches_off_what_a_file_set_is_no_contradiction() -> None:
