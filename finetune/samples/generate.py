@@ -17,7 +17,7 @@ from finetune.samples.scene import draw_picture
 from finetune.samples.truth import CLASS_NAMES, SignBox
 from finetune.samples.writers import Size, write_coco, write_picture, write_voc_sets
 
-GENERATOR_VERSION = 2  # raise it whenever the same seed would draw something else: cached sets are then drawn anew
+GENERATOR_VERSION = 3  # raise it whenever the same seed would draw something else: cached sets are then drawn anew
 MAX_IMAGES = 100_000
 Progress = Callable[[int], None]  # pictures done
 
@@ -58,6 +58,7 @@ def ensure_cached(images: int, seed: int, progress: Progress | None = None) -> P
     folder = cached_signs(images, seed)
     if (folder / "summary.json").is_file():
         return folder
+    shutil.rmtree(folder, ignore_errors=True)  # sets appear whole: one without its summary was damaged later
     return _draw_aside(folder, images, seed, progress, lost_race=folder / "summary.json")[0]
 
 
@@ -72,6 +73,8 @@ def _draw_aside(out: Path, images: int, seed: int, progress: Progress | None, lo
     try:
         summary = _draw(work, images, seed, progress)
         work.chmod(0o755)  # temporary folders are private
+        if lost_race is None and out.is_dir():
+            out.rmdir()  # empty: not every system renames onto it
         try:
             work.replace(out)
         except OSError:

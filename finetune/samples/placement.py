@@ -56,13 +56,13 @@ def _target_size(rng: Random) -> float:
 def _find_place(camera: Camera, street: Street, panels: list[Panel], taken: list[Box], rng: Random) -> Stand | None:
     compact = min(panels[0].size[1], 0.75) if panels[0].size[0] < 1.2 else min(panels[0].size)
     size = 0.0
-    for attempt in range(60):
+    for attempt in range(66):
         if attempt % 12 == 0:  # a large sign gets several tries, or small ones would win
             size = _target_size(rng) * (0.75 if panels[0].size[0] / panels[0].size[1] > 2.2 else 1.0)
         z = max(2.6, camera.focal * compact / size)
         side = rng.random() < 0.5
         left, right = (street.facade_left + 0.3, street.road_left - 0.15) if side else (street.road_right + 0.15, street.facade_right - 0.3)
-        if attempt > 25:  # a traffic island, a temporary post
+        if attempt > 42:  # a traffic island, a temporary post
             left, right = street.facade_left, street.facade_right
         x = rng.uniform(left, right)
         stand = Stand(x, z, _stack(panels, rng), max(-0.85, min(0.85, rng.gauss(0.0, 0.32))), rng.gauss(0.0, 0.03))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from math import pi
 from random import Random
@@ -19,14 +20,31 @@ from finetune.samples.photo import develop
 from finetune.samples.placement import Stand, hang, place_signs
 from finetune.samples.truth import Picture
 from finetune.samples.visibility import read_signs, read_words
-from finetune.samples.weather import choose_weather, paint_sky
+from finetune.samples.weather import Weather, choose_weather, paint_sky
 
 SIZES = ((640, 480),) * 7 + ((480, 640),) * 2 + ((640, 400),)
 Thing = tuple[float, Callable[[], None]]  # distance, how it is painted
 
 
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A painted canvas and the random streams that go on into its photograph."""
+
+    painter: Painter
+    weather: Weather
+    rng: Random
+    noise: np.random.Generator
+
+
 def draw_picture(seed: int, index: int) -> Picture:
     """Picture ``index`` of ``seed``; it does not depend on how many pictures are drawn."""
+    scene = paint_scene(seed, index)
+    image = develop(scene.painter, scene.weather, scene.rng, scene.noise)
+    return Picture(image, read_signs(scene.painter), read_words(scene.painter), scene.rng.randint(62, 93))
+
+
+def paint_scene(seed: int, index: int) -> Scene:
+    """The scene of a picture, far things first."""
     rng = Random(f"signs {seed} {index}")
     noise = np.random.default_rng([seed, index])
     width, height = rng.choice(SIZES)
@@ -45,8 +63,7 @@ def draw_picture(seed: int, index: int) -> Picture:
         paint()
     if rng.random() < 0.22:
         _branch(painter, camera, stands, rng)
-    signs, words = read_signs(painter), read_words(painter)
-    return Picture(develop(painter, weather, rng, noise), signs, words, rng.randint(62, 93))
+    return Scene(painter, weather, rng, noise)
 
 
 def _paint_surroundings(painter: Painter, camera: Camera, street: Street, rng: Random) -> None:
