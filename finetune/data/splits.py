@@ -11,10 +11,11 @@ from finetune.data.assemble import build_split, fingerprint_of
 from finetune.data.classes import ClassMap, build_class_map
 from finetune.data.coco import read_coco
 from finetune.data.findings import Findings
-from finetune.data.layouts import SPLITS, CocoSource, Layout, Source, find_layout, named_source
+from finetune.data.layouts import Layout, find_layout, named_source
 from finetune.data.overview import describe, without_empty
 from finetune.data.partition import join_sources, overlap, seeded_partition
 from finetune.data.raw import RawSplit
+from finetune.data.sources import SPLITS, CocoSource, Source
 from finetune.data.types import BoxSplit
 from finetune.data.voc import pair_folder, pair_set, read_set_file, read_voc
 

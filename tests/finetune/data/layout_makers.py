@@ -39,6 +39,24 @@ def roboflow_val(root: Path) -> None:
         write_coco(root / split / "_annotations.coco.json", root / split, names)
 
 
+def coco_word_in_name(root: Path) -> None:
+    """Beside files of other tasks, as COCO has them."""
+    for split, names in (("train", T), ("val", V)):
+        write_coco(root / f"annotations/my-{split}_coco.json", root / "images", names)
+        (root / f"annotations/captions_{split}2017.json").write_text("{}")
+
+
+def coco_split_folders(root: Path) -> None:
+    for split, names in (("train", T), ("val", V)):
+        write_coco(root / split / "labels.json", root / split / "data", names)
+
+
+def coco_among_other_json(root: Path) -> None:
+    coco_single(root)
+    (root / "info.json").write_text('{"version": 1}')
+    (root / "broken.json").write_text("{")
+
+
 def coco_single(root: Path) -> None:
     write_coco(root / "result.json", root / "images", [*T, *V])
 

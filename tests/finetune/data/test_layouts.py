@@ -10,14 +10,18 @@ import pytest
 from backbones.errors import DataError
 from finetune.config import DataConfig
 from finetune.data import load_splits
+from finetune.data.coco_layouts import split_of
 from finetune.data.layouts import find_layout
 from tests.finetune.data.layout_makers import (
     T,
     coco_2017,
+    coco_among_other_json,
     coco_folders,
     coco_images_folders,
     coco_shared_images,
     coco_single,
+    coco_split_folders,
+    coco_word_in_name,
     roboflow,
     roboflow_val,
     unzipped_into_a_folder,
@@ -36,9 +40,12 @@ LAYOUTS = [
     (coco_folders, "COCO", (3, 2, 1)),
     (coco_images_folders, "COCO", (3, 2, 1)),
     (coco_shared_images, "COCO", (3, 2, 0)),
-    (roboflow, "Roboflow COCO", (3, 2, 1)),
-    (roboflow_val, "Roboflow COCO", (3, 2, 0)),
+    (roboflow, "COCO split folders", (3, 2, 1)),
+    (roboflow_val, "COCO split folders", (3, 2, 0)),
+    (coco_word_in_name, "COCO", (3, 2, 0)),
+    (coco_split_folders, "COCO split folders", (3, 2, 0)),
     (coco_single, "one COCO file", (4, 1, 0)),
+    (coco_among_other_json, "one COCO file", (4, 1, 0)),
     (voc_sets, "VOC ImageSets", (3, 2, 1)),
     (voc_devkit, "VOC ImageSets", (3, 2, 1)),
     (voc_trainval, "VOC ImageSets", (4, 1, 1)),
@@ -46,7 +53,7 @@ LAYOUTS = [
     (voc_parallel, "VOC split folders", (3, 2, 0)),
     (voc_plain, "VOC plain folder", (4, 1, 0)),
     (voc_plain_two_folders, "VOC plain folder", (4, 1, 0)),
-    (unzipped_into_a_folder, "Roboflow COCO", (3, 2, 1)),
+    (unzipped_into_a_folder, "COCO split folders", (3, 2, 1)),
 ]
 
 
@@ -79,6 +86,32 @@ def test_nothing_found_says_what_is_there(tmp_path: Path) -> None:
         find_layout(tmp_path / "nowhere")
     with pytest.raises(DataError, match="no annotation file"):
         find_layout(tmp_path / "labels.csv")
+
+
+def test_yolo_labels_are_recognised_as_such(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 0.1 0.1")
+    with pytest.raises(DataError, match="looks like YOLO labels: export the data as COCO or VOC"):
+        find_layout(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stem", "split"),
+    [
+        ("instances_train2017", "train"),
+        ("val", "val"),
+        ("coco_valid", "val"),
+        ("annotations-test", "test"),
+        ("captions_train2017", None),
+        ("person_keypoints_val2017", None),
+        ("image_info_test2017", None),
+        ("trainval", None),
+        ("train_val", None),
+        ("constraint", None),
+    ],
+)
+def test_split_of_a_file_name(stem: str, split: str | None) -> None:
+    assert split_of(stem) == split
 
 
 def test_several_data_sets_are_named_not_guessed(tmp_path: Path) -> None:

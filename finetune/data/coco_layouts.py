@@ -1,0 +1,93 @@
+"""The usual places of COCO files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from backbones.errors import DataError
+from finetune.data.coco import load_coco_json
+from finetune.data.sources import WORDS, CocoSource, picture_dirs
+
+_OTHER_TASKS = ("captions", "keypoints", "panoptic", "stuff", "info")
+_ROBOFLOW = "_annotations.coco.json"
+
+
+def named_files(root: Path, images: Path | None) -> dict[str, tuple[CocoSource, ...]]:
+    """annotations/instances_train2017.json and all file names that hold the word of one split; instances_ goes before others."""
+    for folder in (root / "annotations", root / "Annotations", root):
+        found: dict[str, tuple[CocoSource, ...]] = {}
+        for file in sorted(folder.glob("*.json"), key=lambda path: (not path.stem.startswith("instances_"), len(path.stem), path.stem)):
+            split = split_of(file.stem)
+            if split is not None and split not in found and (file.stem.startswith("instances_") or _looks_like_coco(file)):
+                found[split] = (CocoSource(file, _dirs_of(root, file.stem, images)),)
+        if "train" in found or len(found) > 1:
+            return found
+    return {}
+
+
+def split_folders(root: Path, images: Path | None) -> dict[str, tuple[CocoSource, ...]]:
+    """train/_annotations.coco.json (Roboflow), or another COCO file alone in train/."""
+    found: dict[str, tuple[CocoSource, ...]] = {}
+    for split, words in WORDS.items():
+        for word in words:
+            source = folder_file(root / word, images)
+            if source is not None:
+                found.setdefault(split, (source,))
+    return found
+
+
+def only_file(root: Path, images: Path | None) -> dict[str, tuple[CocoSource, ...]]:
+    """The only COCO file of a folder."""
+    for folder in (root, root / "annotations", root / "Annotations"):
+        files = _coco_files(folder)
+        if len(files) == 1:
+            return {"train": (CocoSource(files[0], (*_dirs_of(root, files[0].stem, images), folder)),)}
+    return {}
+
+
+def folder_file(folder: Path, images: Path | None) -> CocoSource | None:
+    """The COCO file of a folder that is one split."""
+    files = [folder / _ROBOFLOW] if (folder / _ROBOFLOW).is_file() else _coco_files(folder)
+    return CocoSource(files[0], picture_dirs(folder, images)) if len(files) == 1 else None
+
+
+def single_file(file: Path, images: Path | None) -> CocoSource:
+    """The source of a COCO file given by its own path."""
+    if file.suffix.lower() != ".json":
+        raise DataError(f"{file} is no annotation file that can be read alone; give a COCO .json file, or the folder of a VOC data set")
+    return CocoSource(file, _dirs_of(file.parent, file.stem, images))
+
+
+def split_of(stem: str) -> str | None:
+    """The split that a file name speaks of, if it is exactly one: "instances_val2017" is val, "captions_val2017" none."""
+    words = [re.sub(r"\d+$", "", word) for word in re.split(r"[\W_]+", stem.lower())]
+    if any(word in _OTHER_TASKS for word in words):
+        return None
+    splits = [split for split, names in WORDS.items() if any(name in words for name in names)]
+    return splits[0] if len(splits) == 1 else None
+
+
+def _coco_files(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.glob("*.json")) if _looks_like_coco(file)]
+
+
+def _looks_like_coco(file: Path) -> bool:
+    """A file that is alone is taken, and its faults are shown; among several only those that can be read count."""
+    if len(list(file.parent.glob("*.json"))) == 1:
+        return True
+    try:
+        load_coco_json(file)
+    except DataError:
+        return False
+    return True
+
+
+def _dirs_of(root: Path, stem: str, images: Path | None) -> tuple[Path, ...]:
+    """Where the pictures of an annotation file called ``stem`` may be, most likely first."""
+    split = split_of(stem)
+    words = dict.fromkeys((stem.removeprefix("instances_"), *(WORDS[split] if split else ())))
+    bases = [root, *([root.parent] if root.name.lower() in ("annotations", "labels") else [])]
+    dirs = [path for word in words for base in bases for path in picture_dirs(base, None, word)]
+    dirs += [path for base in bases for path in picture_dirs(base, None)]
+    return (*([images] if images else []), *dict.fromkeys(dirs))

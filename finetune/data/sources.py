@@ -1,0 +1,36 @@
+"""Where the annotations and pictures of one split lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SPLITS = ("train", "val", "test")
+WORDS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+PICTURE_FOLDERS = ("", "images", "JPEGImages", "Images", "imgs", "img", "data")
+
+
+@dataclass(frozen=True)
+class CocoSource:
+    """One COCO file and the folders in which its pictures are looked for."""
+
+    file: Path
+    image_dirs: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class VocSource:
+    """A folder of VOC XML files, the folders of their pictures, and the list of names (none: every XML file)."""
+
+    xml_dir: Path
+    image_dirs: tuple[Path, ...]
+    set_file: Path | None = None
+
+
+Source = CocoSource | VocSource
+
+
+def picture_dirs(folder: Path, images: Path | None, within: str = "") -> tuple[Path, ...]:
+    """Folders that may hold the pictures of ``folder``, the given one first; ``within`` is a folder inside each, such as "train"."""
+    dirs = [folder / name / within for name in PICTURE_FOLDERS]
+    return (*([images] if images else []), *(path for path in dirs if path.is_dir()))

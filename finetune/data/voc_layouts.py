@@ -1,0 +1,70 @@
+"""The usual places of VOC files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from finetune.data.sources import WORDS, VocSource, picture_dirs
+
+_XML_FOLDERS = ("Annotations", "annotations", "labels", "xml")
+
+
+def image_sets(root: Path, images: Path | None) -> dict[str, tuple[VocSource, ...]]:
+    """ImageSets/Main/train.txt, in the root or in every VOC20xx folder; trainval.txt where there is no train.txt."""
+    found: dict[str, tuple[VocSource, ...]] = {}
+    for base in devkits(root):
+        for split, words in WORDS.items():
+            names = (*words, "trainval") if split == "train" else words
+            file = next((file for name in names if (file := set_file(base, name))), None)
+            if file is not None:
+                found[split] = (*found.get(split, ()), source_of_set(file, images))
+    return found
+
+
+def split_folders(root: Path, images: Path | None) -> dict[str, tuple[VocSource, ...]]:
+    """train/*.xml beside its pictures, or annotations/train beside images/train."""
+    found: dict[str, tuple[VocSource, ...]] = {}
+    for split, words in WORDS.items():
+        for word in words:
+            source = folder_files(root / word, images)
+            for name in _XML_FOLDERS:
+                if source is None and _has_xml(root / name / word):
+                    source = VocSource(root / name / word, (*picture_dirs(root, images, word), root / name / word))
+            if source is not None:
+                found.setdefault(split, (source,))
+    return found
+
+
+def plain_folder(root: Path, images: Path | None) -> dict[str, tuple[VocSource, ...]]:
+    """XML files beside their pictures, without splits."""
+    source = folder_files(root, images)
+    return {"train": (source,)} if source else {}
+
+
+def folder_files(folder: Path, images: Path | None) -> VocSource | None:
+    """The XML files of a folder that is one split."""
+    xml_dir = next((path for path in (folder, *(folder / name for name in _XML_FOLDERS)) if _has_xml(path)), None)
+    return VocSource(xml_dir, picture_dirs(folder, images)) if xml_dir else None
+
+
+def devkits(root: Path) -> list[Path]:
+    """``root`` itself if it has ImageSets, else every VOC20xx folder in it or in its VOCdevkit."""
+    if (root / "ImageSets").is_dir():
+        return [root]
+    return [base for parent in (root, root / "VOCdevkit") if parent.is_dir() for base in sorted(parent.glob("VOC*")) if (base / "ImageSets").is_dir()]
+
+
+def set_file(base: Path, name: str) -> Path | None:
+    """The list of a split in a VOC folder."""
+    return next((file for file in (base / "ImageSets" / "Main" / f"{name}.txt", base / "ImageSets" / f"{name}.txt") if file.is_file()), None)
+
+
+def source_of_set(file: Path, images: Path | None) -> VocSource:
+    """The source of a list of names: its XML files lie in the nearest Annotations folder above it."""
+    base = next((parent for parent in file.parents if any((parent / name).is_dir() for name in _XML_FOLDERS)), file.parent)
+    xml_dir = next((base / name for name in _XML_FOLDERS if (base / name).is_dir()), base)
+    return VocSource(xml_dir, picture_dirs(base, images), file)
+
+
+def _has_xml(folder: Path) -> bool:
+    return next(folder.glob("*.xml"), None) is not None
