@@ -48,10 +48,11 @@ def read_catalog() -> dict[str, CatalogEntry]:
     if not source.is_file():
         return {}
     rows: dict[str, dict[str, Any]] = json.loads(source.read_text(encoding="utf-8"))["backbones"]
-    return {name: _entry(name, row) for name, row in sorted(rows.items())}
+    return {name: make_entry(name, row) for name, row in sorted(rows.items())}
 
 
-def _entry(name: str, row: dict[str, Any]) -> CatalogEntry:
+def make_entry(name: str, row: dict[str, Any]) -> CatalogEntry:
+    """The entry that a row of the file stands for."""
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
     return CatalogEntry(name=name, **{"licence": "unknown", **values})
 

@@ -19,8 +19,8 @@ from backbones.measure import measure_sizes, remove_unused, stages_in_order
 from backbones.ssd_taps import ssd_taps
 from backbones.types import FeatureSpec, ImageStats, SizeRule
 from backbones.vit_provider import STRIDES, OneGridBody, is_one_grid, spaced_blocks
-from backbones.weight_cache import is_cached
-from backbones.weights import choose_weights, download, for_channels
+from backbones.weight_cache import cached_file
+from backbones.weights import choose_weights, download, for_channels, read_entries
 
 # timm's networks carry attributes that nn.Module does not declare.
 Network = Any
@@ -92,6 +92,8 @@ def _plan(name: str, whole: Network, in_channels: int, input_size: tuple[int, in
     for extra, size in _size_settings(whole, input_size):
         try:
             network = _on_meta(name, in_chans=in_channels, **base, **extra)
+            if size is not None:
+                _body(network, one_grid)[0](torch.zeros(1, in_channels, *size, device="meta"))
         except (TypeError, AssertionError, ValueError, RuntimeError, KeyError):
             continue
         chosen, padded = {**base, **extra}, size
@@ -119,7 +121,7 @@ def _size_settings(whole: Network, input_size: tuple[int, int] | None) -> Iterat
     if whole.pretrained_cfg.get("fixed_input_size"):
         yield {"dynamic_img_size": True}, None
         yield {"strict_img_size": False}, None
-        for multiple in (1, 32, 64) if input_size else ():
+        for multiple in (1, 32, 64, 128) if input_size else ():
             size = tuple(-(-side // multiple) * multiple for side in input_size or ())
             yield {"img_size": size}, (size[0], size[1])
     yield {}, None
@@ -136,14 +138,17 @@ def _build(name: str, whole: Network, weights: str, settings: dict[str, Any]) ->
             raise UsageError(f"weights {choice.tag!r}: {name} has no such tag (it has: {tags}); or give a file, 'imagenet' or 'none'")
         config = pretrained_settings(f"{name}.{choice.tag}")
     stats = choice.image_stats or ImageStats(tuple(config["mean"]), tuple(config["std"]))
-    if choice.entries is not None:
+    # A downloaded file is read directly: the hub's client would ask the network about it, for a minute when there is none.
+    cached = cached_file(config.get("hf_hub_id"), config.get("url")) if choice.download and not config.get("custom_load") else None
+    entries = read_entries(cached) if cached else choice.entries
+    if entries is not None:
         try:
-            return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": choice.entries}, **settings), stats
+            return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": entries}, **settings), stats
         except RuntimeError as error:
             raise UsageError(f"weights {weights}: do not fit {name}: {' '.join(str(error).split())[:300]}") from error
     if choice.download:
         tagged = f"{name}.{choice.tag}" if choice.tag else name
-        return download(lambda: timm.create_model(tagged, pretrained=True, **settings), tagged, *_address(name, config), is_cached(config.get("hf_hub_id"), config.get("url"))), stats
+        return download(lambda: timm.create_model(tagged, pretrained=True, **settings), tagged, *_address(name, config), cached=False), stats
     return timm.create_model(name, pretrained=False, **settings), stats
 
 

@@ -21,7 +21,7 @@ from backbones.measure import measure_sizes
 from backbones.names import nearest
 from backbones.ssd_taps import ssd_taps
 from backbones.types import ImageStats
-from backbones.weight_cache import is_cached
+from backbones.weight_cache import cached_file
 from backbones.weights import choose_weights, download, for_channels, repeat_channels
 
 _PROBE = (224, 224)
@@ -163,7 +163,7 @@ def _build(name: str, short: str, settings: Mapping[str, Any], whole: nn.Module,
     if choice.download:
         if settings.get("reduced_tail"):
             raise UsageError(f"{name}: torchvision has no ImageNet weights with the reduced tail; use weights none or a file")
-        entries = download(lambda: dict(chosen.get_state_dict(progress=True, check_hash=True)), name, chosen.url, chosen.url.rpartition("/")[2], is_cached(None, chosen.url))
+        entries = download(lambda: dict(chosen.get_state_dict(progress=True, check_hash=True)), name, chosen.url, chosen.url.rpartition("/")[2], cached_file(None, chosen.url) is not None)
     if entries is not None:
         try:
             network.load_state_dict(entries, strict=False)

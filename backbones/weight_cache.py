@@ -18,10 +18,13 @@ def torch_folder() -> Path:
     return (home / "hub" / "checkpoints").expanduser()
 
 
-def is_cached(hub: str | None, url: str | None) -> bool:
-    """Whether weights at a hub repository ("owner/name") or at an address are on this machine."""
+def cached_file(hub: str | None, url: str | None) -> Path | None:
+    """The file of weights at a hub repository ("owner/name") or at an address, if it is on this machine."""
     if hub:
         snapshots = hub_folder() / f"models--{hub.replace('/', '--')}" / "snapshots"
-        if snapshots.is_dir() and any(file.suffix in (".safetensors", ".bin") for file in snapshots.glob("*/*")):
-            return True
-    return bool(url) and (torch_folder() / str(url).rpartition("/")[2]).is_file()
+        for name in ("model.safetensors", "pytorch_model.bin"):
+            found = sorted(snapshots.glob(f"*/{name}")) if snapshots.is_dir() else []
+            if found:
+                return found[-1]
+    file = torch_folder() / str(url).rpartition("/")[2] if url else None
+    return file if file is not None and file.is_file() else None

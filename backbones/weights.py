@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor
@@ -147,6 +150,8 @@ def download(build: Callable[[], Built], backbone: str, address: str, file_name:
     if not cached:
         logger.warning("%s: downloading pretrained weights from %s", backbone, address)
     try:
+        if not cached:
+            _look_up(address)
         return build()
     except UsageError:
         raise
@@ -154,8 +159,14 @@ def download(build: Callable[[], Built], backbone: str, address: str, file_name:
         first = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise UsageError(
             f"{backbone}: the pretrained weights could not be downloaded ({type(error).__name__}: {first}); fetch {address} on a machine with internet, "
-            f"copy {file_name} here and pass its path as weights (--model.backbone.weights PATH), or use weights none"
+            f"copy {file_name} here and pass its path as weights (--backbone.weights PATH), or use weights none"
         ) from error
+
+
+def _look_up(address: str) -> None:
+    """Fail at once where there is no network: the hub's client would try for a minute. Proxies look names up themselves."""
+    if not any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HF_ENDPOINT")):
+        socket.getaddrinfo(urlsplit(address).hostname, 443)
 
 
 def for_channels(stats: ImageStats, in_channels: int) -> ImageStats:
