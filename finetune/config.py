@@ -107,7 +107,7 @@ class SSDLiteConfig:
         shared_head: One head for all levels (fpn, pan), or one per level (the reference).
         anchors: "ssd" (reference, six per cell), "ssd-a3" (three on the first map) or "square" (one per cell and level).
         matcher: How anchors find their boxes: "iou" (reference), "atss" or "tal" (task-aligned).
-        class_loss: "softmax-mining" (reference), "focal" or "quality-focal".
+        class_loss: "softmax-mining" (reference), "focal", "quality-focal", or "quality-bce" (the score learns the quality of its box).
         box_loss: "smooth-l1" (reference) or "giou".
         min_negatives: "softmax-mining" only: least negatives mined in each image, so that empty images teach; 0 mines as the reference does.
         score_threshold: Detections must score more.
@@ -121,7 +121,7 @@ class SSDLiteConfig:
     shared_head: bool = True
     anchors: Literal["ssd", "ssd-a3", "square"] = "square"
     matcher: Literal["iou", "atss", "tal"] = "tal"
-    class_loss: Literal["softmax-mining", "focal", "quality-focal"] = "quality-focal"
+    class_loss: Literal["softmax-mining", "focal", "quality-focal", "quality-bce"] = "quality-bce"
     box_loss: Literal["smooth-l1", "giou"] = "giou"
     min_negatives: Annotated[int, AT_LEAST_0] = 16
     score_threshold: Annotated[float, SHARE_BELOW_1] = 0.02

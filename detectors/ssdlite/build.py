@@ -38,7 +38,7 @@ def build_ssdlite(
     shared_head: bool = True,
     anchors: AnchorKind = "square",
     matcher: str = "tal",
-    class_loss: ClassLossKind = "quality-focal",
+    class_loss: ClassLossKind = "quality-bce",
     box_loss: BoxLossKind = "giou",
     min_negatives: int = 16,
     score_threshold: float = 0.02,

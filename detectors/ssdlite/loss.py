@@ -13,7 +13,7 @@ from detectors.boxes import PaddedTargets, generalized_iou
 from detectors.ssdlite.box_coder import BoxCoder
 from detectors.ssdlite.matcher import BACKGROUND, NEITHER, Matches
 
-ClassLossKind = Literal["softmax-mining", "focal", "quality-focal"]
+ClassLossKind = Literal["softmax-mining", "focal", "quality-focal", "quality-bce"]
 BoxLossKind = Literal["smooth-l1", "giou"]
 
 _NEGATIVES_PER_POSITIVE = 3
@@ -79,7 +79,7 @@ def quality_focal_loss(logits: Tensor, matches: Matches, labels: Tensor, beta: f
         logits: [B, A, C].
         matches: The part of each anchor, with its quality.
         labels: [B, A] i64 class of the matched box.
-        beta: Focus on scores far from their target.
+        beta: Focus on scores far from their target; 0 is plain binary cross-entropy with soft targets, which learns much faster from few images.
     """
     target = F.one_hot(labels, logits.shape[-1]).to(logits.dtype) * matches.quality[..., None]
     scale = (logits.detach().sigmoid() - target).abs() ** beta
@@ -91,7 +91,7 @@ def quality_focal_loss(logits: Tensor, matches: Matches, labels: Tensor, beta: f
 class SSDLiteLoss:
     """Class and box loss of a matched batch, each divided by the number of positives over the batch.
 
-    With "quality-focal" both are weighted by the quality of the match and divided by its sum.
+    With "quality-focal" and "quality-bce" both are weighted by the quality of the match and divided by its sum.
     """
 
     class_loss: ClassLossKind
@@ -105,14 +105,14 @@ class SSDLiteLoss:
         positive = matches.index >= 0
         row = matches.index.clamp(min=0)
         labels = targets.labels.gather(1, row)
-        weight = matches.quality[positive] if self.class_loss == "quality-focal" else positive[positive].float()
+        weight = matches.quality[positive] if self.class_loss.startswith("quality") else positive[positive].float()
         count = reduced_count(weight.sum())
         if self.class_loss == "softmax-mining":
             classes = softmax_mining_loss(logits, matches, labels, self.min_negatives)
         elif self.class_loss == "focal":
             classes = sigmoid_focal_loss(logits, matches, labels)
         else:
-            classes = quality_focal_loss(logits, matches, labels)
+            classes = quality_focal_loss(logits, matches, labels, beta=0.0 if self.class_loss == "quality-bce" else 2.0)
         image, anchor = positive.nonzero(as_tuple=True)
         truth = targets.boxes[image, row[image, anchor]]
         mine = anchors[anchor]
