@@ -17,7 +17,7 @@ from finetune.samples.scene import draw_picture
 from finetune.samples.truth import CLASS_NAMES, SignBox
 from finetune.samples.writers import Size, write_coco, write_picture, write_voc_sets
 
-GENERATOR_VERSION = 3  # raise it whenever the same seed would draw something else: cached sets are then drawn anew
+GENERATOR_VERSION = 4  # raise it whenever the same seed would draw something else: cached sets are then drawn anew
 MAX_IMAGES = 100_000
 Progress = Callable[[int], None]  # pictures done
 

@@ -50,7 +50,7 @@ def place_signs(camera: Camera, street: Street, rng: Random) -> list[Stand]:
 
 def _target_size(rng: Random) -> float:
     """Height of a sign in picture pixels: mostly above 50, a few small ones; the picture's long side is 640."""
-    return rng.uniform(27, 42) if rng.random() < 0.04 else 54 * (150 / 54) ** (rng.random() ** 1.2)
+    return rng.uniform(27, 42) if rng.random() < 0.03 else 57 * (150 / 57) ** (rng.random() ** 1.2)
 
 
 def _find_place(camera: Camera, street: Street, panels: list[Panel], taken: list[Box], rng: Random) -> Stand | None:
