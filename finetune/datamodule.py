@@ -149,9 +149,13 @@ class DetectionDataModule(pl.LightningDataModule):
 
 
 def automatic_workers(images: int, processes: int = 1) -> int:
-    """Loader processes for each of ``processes`` on this machine: none for tiny sets or where there are no spare cores, at most 8."""
+    """Loader processes for each of ``processes`` on this machine, at most 8; none for tiny sets.
+
+    One core prepares 250 pictures of 640 x 480 a second. Where one or two cores also train, that is a few per cent of a
+    step, and worker processes would only take memory and cores from it.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if images <= _TINY or cores <= 2:
+    if images <= _TINY or (cores <= 2 and not torch.cuda.is_available()):
         return 0
     return min(8, max(1, cores // processes))
 

@@ -73,12 +73,12 @@ def build_transform(level: str, preprocess: Preprocess) -> Transform:
 
 
 def _colour_steps(level: str, grey: bool) -> list[Any]:
-    light = [A.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.15, p=0.5)]
+    light = [A.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.15, ensure_safe_range=True, p=0.5)]
     if level == "light":
         return light if grey else [*light, A.HueSaturationValue(hue_shift_limit=5, sat_shift_limit=20, val_shift_limit=0, p=0.3)]
     strong = level == "strong"
     amount = 0.35 if strong else 0.25
-    steps: list[Any] = [A.RandomBrightnessContrast(brightness_limit=amount, contrast_limit=amount, p=0.7)]
+    steps: list[Any] = [A.RandomBrightnessContrast(brightness_limit=amount, contrast_limit=amount, ensure_safe_range=True, p=0.7)]
     if not grey:
         steps.append(A.HueSaturationValue(hue_shift_limit=15 if strong else 9, sat_shift_limit=45 if strong else 30, val_shift_limit=0, p=0.5))
         steps.append(A.ToGray(p=0.03))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -178,4 +179,34 @@ def test_automatic_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert automatic_workers(1000, processes=4) == 3
     assert automatic_workers(20) == 0
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert automatic_workers(1000) == 0
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert automatic_workers(1000) == 2
+
+
+class RankProbe(Probe):
+    """Writes what its rank was given to a file."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def on_fit_end(self) -> None:
+        (self.folder / f"seen{self.global_rank}.json").write_text(json.dumps(self.seen))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_two_processes_share_the_images(config: DataConfig, tmp_path: Path) -> None:
+    """Lightning keeps the samplers, and their epoch moves on in both ranks."""
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    lightning = pl.Trainer(accelerator="cpu", devices=2, strategy="ddp_spawn", max_epochs=2, num_sanity_val_steps=0, default_root_dir=tmp_path, **quiet)  # type: ignore[arg-type]
+    lightning.fit(RankProbe(tmp_path), DetectionDataModule(config, seed=3))
+    seen = [[tuple(row) for row in json.loads((tmp_path / f"seen{rank}.json").read_text())] for rank in (0, 1)]
+    for rank in (0, 1):
+        for epoch in (0, 1):
+            sampler = TrainSampler(11, seed=3, rank=rank, world=2)
+            sampler.set_epoch(epoch)
+            assert [number for stage, at, number in seen[rank] if (stage, at) == ("train", epoch)] == [10 + 3 * key.image for key in list(sampler)[:4]]
+            assert [number for stage, at, number in seen[rank] if (stage, at) == ("val", epoch)] == [10 + 3 * i for i in range(rank, 5, 2)]

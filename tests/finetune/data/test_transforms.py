@@ -143,3 +143,12 @@ def test_odd_pictures_without_boxes(level: str, channels: int, picture_hw: tuple
 def test_unknown_level() -> None:
     with pytest.raises(UsageError, match="none, light, medium, strong"):
         build_transform("wild", Preprocess())
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_bright_pictures_are_not_washed_out(level: str) -> None:
+    """Unlimited, 35% brightness turns one microscope picture in six white, objects included."""
+    picture = np.random.default_rng(0).integers(180, 226, (60, 80, 3), dtype=np.uint8)
+    transform = build_transform(level, Preprocess((60, 80)))
+    white = [float((transform(picture, np.zeros((0, 4)), NONE, (0, 0, 0, index))[0] == 255).mean()) for index in range(100)]
+    assert max(white) < 0.02
