@@ -258,13 +258,13 @@ def test_the_parser_needs_no_heavy_package() -> None:
     """In one new process: help, list of configs and printed settings answer without torch and its friends, in under a second."""
     script = """
 import sys, time
-start = time.perf_counter()
+start = time.process_time()
 from finetune.cli import main
 codes = [main(["--help"]), main(["train", "--help"]), main(["evaluate", "--help"]), main(["train", "--config", "ssdlite_bccd", "--print_config"])]
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 heavy = [name for name in ("torch", "torchvision", "timm", "pytorch_lightning", "albumentations", "cv2", "matplotlib", "scipy") if name in sys.modules]
 print(codes, heavy, round(seconds, 2), file=sys.stderr)
-sys.exit(any(codes) or bool(heavy) or seconds > 2)  # twice the second that is promised: test machines are busy
+sys.exit(any(codes) or bool(heavy) or seconds > 2)  # of processor time for four commands, so that a busy machine changes nothing
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
