@@ -103,8 +103,9 @@ def _scores(rows: Rows) -> str | None:
 
 def _nearest(split: BoxSplit, rows: Rows) -> str:
     best = best_overlaps(split, rows.image, rows.boxes)
-    top = float(best.max()) if len(best) else 0.0
-    if top >= 0.5:
-        share = (best >= 0.5).mean()
+    top, share = (float(best.max()), float((best >= 0.5).mean())) if len(best) else (0.0, 0.0)
+    if share >= 0.25:
         return f"{share:.0%} of the detections overlap an object by IoU 0.5 or more when classes are ignored, the best by {top:.2f}: the boxes are right, so suspect the classes or their order"
+    if top >= 0.5:
+        return f"only {share:.2%} of the detections overlap an object of any class by IoU 0.5 or more (best {top:.2f}), as chance would: suspect the box format, the image size, or too little training"
     return f"no detection overlaps any object of its image by IoU 0.5, whatever its class (best {top:.2f}): suspect the box format, the image size, or too little training"

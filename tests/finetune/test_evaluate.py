@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 
 import finetune.load
 from backbones.errors import DataError, UsageError
+from finetune.build import build_detector, build_preprocess
 from finetune.cli import main
 from finetune.commands import evaluate, predict
+from finetune.config_file import save_config
 from finetune.options import EvaluateOptions, PredictOptions
+from finetune.weights_file import WeightsInfo, save_weights
 from tests.finetune.colour_run import ColourRun, write_coco, write_voc
 from tests.finetune.evaluation.splits import pycocotools_figures
+from tests.finetune.tiny import tiny_config, write_squares
 
 KEYS = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
 
@@ -171,3 +177,47 @@ def test_a_broken_picture_stops_a_score(tmp_path, use_run):
 def test_wrong_use_is_explained(options, message):
     with pytest.raises(UsageError, match=message):
         evaluate.run(EvaluateOptions(**options))
+
+
+def test_a_real_run_folder_its_weights_file_and_its_predictions_score_alike(tmp_path, capsys):
+    """An untrained network with random normalisation statistics, so that it does find something, through load_run."""
+    root = write_squares(tmp_path / "data", {"train": 2, "val": 5})
+    config = tiny_config(root)
+    config = replace(config, ssdlite=replace(config.ssdlite, score_threshold=0.0001))
+    torch.manual_seed(0)
+    detector = build_detector(config, 2).train()
+    for module in detector.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0  # one pass gives all statistics
+    with torch.no_grad():
+        detector(torch.randn(4, 3, 64, 64))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    save_config(config, folder / "config.yaml")
+    save_weights(folder / "model.safetensors", detector.state_dict(), WeightsInfo(config, ("red", "green"), (3, 7), detector.image_stats, build_preprocess(config)))
+    figures = []
+    assert main(["predict", str(folder), str(root / "val"), "--score", "0", "--out", str(tmp_path / "out")]) == 0
+    predictions = tmp_path / "out" / "predictions.json"
+    found = json.loads(predictions.read_text())["annotations"]
+    assert len(found) > 20
+    assert all(x >= 0 and x + w <= 64 and y >= 0 and y + h <= 64 for x, y, w, h in (entry["bbox"] for entry in found))
+    set_truth(root / "val" / "_annotations.coco.json", found[::4])
+    capsys.readouterr()
+    for words in ([str(folder)], [str(folder / "model.safetensors")], ["--data", str(root), "--predictions", str(predictions)]):
+        assert main(["evaluate", *words, "--protocol", "coco", "voc2007-11pt", "--json", "-"]) == 0
+        figures.append(json.loads(capsys.readouterr().out))
+    assert figures[0] == figures[1] == figures[2]
+    assert 0 < figures[0]["results"][0]["values"]["AP"] < 1
+    assert 0 < figures[0]["results"][1]["values"]["mAP"] < 1
+
+
+def set_truth(file, found):
+    """Let the truth be some of the detections, moved a little, so that an untrained network has a score."""
+    content = json.loads(file.read_text())
+    ids = {image["file_name"]: image["id"] for image in content["images"]}
+    boxes = [[entry["bbox"][0] * 0.97, *entry["bbox"][1:]] for entry in found]
+    content["annotations"] = [
+        {"id": i, "image_id": ids[entry["file_name"]], "category_id": entry["category_id"], "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+        for i, (entry, box) in enumerate(zip(found, boxes, strict=True), 1)
+    ]
+    file.write_text(json.dumps(content))
