@@ -59,16 +59,25 @@ class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
         epoch, rank, index = key if isinstance(key, tuple) else (self.epoch, 0, key)
         split, rows = self.split, self.split.rows(index)
         height, width = split.original_hw[index].tolist()
-        image = read_image(self._paths[index], self.preprocess.channels, (height, width))
+        image = read_image(self._paths[index], self.preprocess.channels, (height, width), self._shrink((height, width)))
+        shrink = height // image.shape[0]
         boxes, labels, ignore = split.boxes[rows], split.labels[rows], split.crowd[rows] | split.difficult[rows]
         if self._transform is None:
             tensor, affine = self.preprocess.apply(image)
             boxes = map_boxes(boxes, affine)
         else:
-            drawn, boxes, kept, affine = self._transform(image, boxes, ignore, (self.seed, epoch, rank, index))
+            drawn, boxes, kept, (a, b, tx, c, d, ty) = self._transform(image, boxes / shrink, ignore, (self.seed, epoch, rank, index))
+            affine = (a / shrink, b, tx, c, d / shrink, ty)
             tensor, labels, ignore = to_tensor(drawn), labels[kept], ignore[kept]
         target = BoxTarget(torch.from_numpy(boxes.astype(np.float32)), torch.from_numpy(labels.copy()), torch.from_numpy(ignore.copy()))
         return tensor, target, self._meta(index, (height, width), affine)
+
+    def _shrink(self, picture_hw: tuple[int, int]) -> int:
+        """How far a large photograph may be shrunk while it is decoded: for augmented samples only, and to no less than twice the input."""
+        if self._transform is None:
+            return 1
+        ratio = min(side / target for side, target in zip(picture_hw, self.preprocess.input_hw, strict=True))
+        return 4 if ratio >= 8 else 2 if ratio >= 4 else 1
 
     def _meta(self, index: int, original_hw: tuple[int, int], affine: Affine) -> ImageMeta:
         return ImageMeta(json.loads(self._image_ids[index]), self._paths[index], original_hw, self.preprocess.input_hw, affine)

@@ -20,6 +20,11 @@ from finetune.data.findings import name_some
 Image.init()
 _ORIENTATION = 0x0112
 _TRANSPOSED = (5, 6, 7, 8)
+_SHRUNK = {
+    1: (cv2.IMREAD_COLOR_RGB, cv2.IMREAD_GRAYSCALE),
+    2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class ImageHeader:
         return frame_hw is not None and tuple(frame_hw) == self.stored_hw != self.upright_hw
 
 
-def read_image(path: Path | str, channels: int = 3, frame_hw: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def read_image(path: Path | str, channels: int = 3, frame_hw: tuple[int, int] | None = None, shrink: int = 1) -> NDArray[np.uint8]:
     """Read a picture as 8-bit RGB or grey.
 
     EXIF rotation is applied. Palettes are resolved, CMYK is converted, alpha is dropped, 16-bit values are divided by 257.
@@ -51,6 +56,8 @@ def read_image(path: Path | str, channels: int = 3, frame_hw: tuple[int, int] | 
         path: JPEG, PNG, WebP, TIFF, BMP, or anything else that Pillow opens; the first frame of several.
         channels: 3 for RGB, 1 for grey (ITU-R 601 luma).
         frame_hw: Height and width that annotations declare; where only the picture before EXIF rotation has this size, it is not rotated.
+
+        shrink: 2 or 4 lets a JPEG whose sides are multiples of it be decoded at 1/shrink, in a third of the time; others come whole.
 
     Returns:
         [H, W, channels] uint8, contiguous.
@@ -63,7 +70,7 @@ def read_image(path: Path | str, channels: int = 3, frame_hw: tuple[int, int] | 
         with Image.open(io.BytesIO(content)) as picture:
             header = _header(picture)
             rotate = header.orientation if not header._is_stored(frame_hw) else 1
-            pixels = _decode_fast(content, picture) if picture.format in ("JPEG", "MPO") else None
+            pixels = _decode_fast(content, picture, shrink) if picture.format in ("JPEG", "MPO") else None
             if pixels is None:
                 pixels = _pixels(picture, channels)
     except DataError:
@@ -135,14 +142,18 @@ def _header(picture: Image.Image) -> ImageHeader:
     return ImageHeader((height, width), orientation if orientation in range(1, 9) else 1)
 
 
-def _decode_fast(content: bytes, picture: Image.Image) -> NDArray[np.uint8] | None:
+def _decode_fast(content: bytes, picture: Image.Image, shrink: int) -> NDArray[np.uint8] | None:
     """Decode a complete RGB or grey JPEG by OpenCV, with Pillow's result in half the time; None for all others."""
     if picture.mode not in ("RGB", "L") or not content.rstrip(b"\0\r\n ").endswith(b"\xff\xd9"):
         return None
-    flag = cv2.IMREAD_COLOR_RGB if picture.mode == "RGB" else cv2.IMREAD_GRAYSCALE
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None or pixels.shape[:2] != (picture.height, picture.width):
+    if picture.height % shrink or picture.width % shrink or shrink not in _SHRUNK:
+        shrink = 1
+    colour, grey = _SHRUNK[shrink]
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), (colour if picture.mode == "RGB" else grey) | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None or pixels.shape[:2] != (picture.height // shrink, picture.width // shrink):
         return None
+    if picture.mode == "RGB" and shrink > 1:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]  # type: ignore[return-value]
 
 

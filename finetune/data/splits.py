@@ -75,7 +75,7 @@ def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
         summary=tuple(notes),
         class_map=tuple(class_map.lines()),
         fingerprint=fingerprint_of(splits),
-        name=root.stem if root.is_file() else root.resolve().name,
+        name="signs" if config.root == "signs" else root.stem if root.is_file() else root.resolve().name,
     )
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image
 
 from detectors.types import Batch
 from finetune.config import DataConfig
 from finetune.data import DetectionDataset, Preprocess, collate, load_splits, read_image
 from finetune.data.dataset import SampleKey
 from finetune.data.packed import PackedStrings
-from tests.finetune.data.makers import write_coco
+from tests.finetune.data.makers import coco_content, write_coco, write_picture
 
 
 def test_real_samples(shared_data: Path) -> None:
@@ -50,6 +53,28 @@ def test_augmented_metas_lead_back(shared_data: Path) -> None:
         mapped = np.stack([xs[:, 0], ys[:, 0], xs[:, 1], ys[:, 1]], axis=1)
         for box in target.boxes.numpy():
             assert np.abs(mapped - box).max(1).min() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "odd.jpg"])
+def test_large_photographs_are_decoded_small_and_boxes_stay_right(name: str, tmp_path: Path) -> None:
+    width, height = (1280, 960) if name[0] == "a" else (1281, 961)
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[240:720, 320:960] = 255
+    Image.fromarray(picture).save(tmp_path / name)
+    write_picture(tmp_path / "b.png")
+    (tmp_path / "all.json").write_text(json.dumps(coco_content([name, "b.png"], boxes=[[0, 1, 320, 240, 640, 480]])))
+    split = load_splits(DataConfig(root=str(tmp_path), train=("all.json",), val=("all.json",))).get("train")
+    assert read_image(tmp_path / name, 3, None, 4).shape == ((240, 320, 3) if name == "a.jpg" else (height, width, 3))
+    dataset = DetectionDataset(split, Preprocess((120, 160), pad=0), "light")
+    for epoch in range(12):
+        image, target, meta = dataset[SampleKey(epoch, 0, 0)]
+        grey = image.float().mean(0)
+        ys, xs = torch.nonzero(grey > (grey.min() + grey.max()) / 2, as_tuple=True)
+        seen = torch.stack([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+        assert (seen - target.boxes[0]).abs().max() <= 1.6
+        a, _, tx, _, d, ty = meta.affine
+        assert sorted([320 * a + tx, 960 * a + tx]) == pytest.approx(target.boxes[0, 0::2].tolist(), abs=1e-3)
+        assert [240 * d + ty, 720 * d + ty] == pytest.approx(target.boxes[0, 1::2].tolist(), abs=1e-3)
 
 
 def test_keys_and_plain_indices(tmp_path: Path) -> None:
