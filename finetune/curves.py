@@ -24,13 +24,13 @@ def draw_curves(rows: Rows, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 3.8), dpi=100, layout="constrained")
+    figure = Figure(figsize=(13, 3.8), dpi=100)
     FigureCanvasAgg(figure)
     names = list(dict.fromkeys(name for row in rows for name in row))
     losses = [name for name in names if name.split("/")[0] in ("train", "val") and name.count("/") == 1]
     figures = [name for name in names if name.startswith("val/") and name.split("/")[-1] in ("AP", "AP50", "mAP")]
     rates = [name for name in names if name.startswith("lr/")]
-    left, middle, right = figure.subplots(1, 3)
+    left, middle, right = figure.subplots(1, 3, gridspec_kw={"left": 0.05, "right": 0.98, "bottom": 0.13, "top": 0.91, "wspace": 0.2})
     _plot(left, rows, losses, "loss")
     _plot(middle, rows, figures, "validation")
     middle.set_ylim(0, 1)

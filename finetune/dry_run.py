@@ -50,7 +50,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
         losses = task.detector.loss(outputs, moved.targets)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
-            raise NonFiniteLossError({k: float(v) for k, v in losses.items()}, [m.image_id for m in batch.metas], [m.source for m in batch.metas], 0, 0)
+            raise NonFiniteLossError({k: float(v.detach()) for k, v in losses.items()}, [m.image_id for m in batch.metas], [m.source for m in batch.metas], 0, 0)
         total.backward()
         seconds = time.perf_counter() - started
     height, width = moved.images.shape[-2:]

@@ -102,7 +102,7 @@ class DetectionTask(pl.LightningModule):
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise NonFiniteLossError(
-                {k: float(v) for k, v in losses.items()}, [m.image_id for m in batch.metas], [m.source for m in batch.metas], self.current_epoch, self.global_step
+                {k: float(v.detach()) for k, v in losses.items()}, [m.image_id for m in batch.metas], [m.source for m in batch.metas], self.current_epoch, self.global_step
             )
         self._log_losses("train", losses, total, batch)
         return total

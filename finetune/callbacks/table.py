@@ -1,4 +1,4 @@
-"""One row an epoch: losses, figures, rates and seconds, written and drawn after each."""
+"""One row an epoch: losses, figures, rates and seconds, written after each, drawn now and then and at the end."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from finetune.run_folder import RunFolder, write_atomic
 
 Row = dict[str, float | None]
 
+_FIRST_DRAWING = 10.0  # seconds
+_PAUSE = 20.0  # seconds of training per second of drawing, so that short epochs do not pay for it
+
 
 class MetricsTable(pl.Callback):
-    """Collects a row at every epoch end and, given a folder, writes metrics.csv and curves.png as a whole.
+    """Collects a row at every epoch end and, given a folder, writes metrics.csv and, every now and then, curves.png.
 
     Args:
         folder: Where to write; None only collects.
@@ -32,6 +35,7 @@ class MetricsTable(pl.Callback):
         self._images = 0
         self._epoch_start = self._train_end = 0.0
         self._rates: Row = {}
+        self._next_drawing = time.perf_counter() + _FIRST_DRAWING
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -54,7 +58,23 @@ class MetricsTable(pl.Callback):
         self.rows = [*self.rows[: trainer.current_epoch], self._row(trainer)]
         if self._folder is not None and trainer.is_global_zero:
             write_atomic(self._folder.metrics, lambda path: write_table(path, self.rows))
-            write_atomic(self._folder.curves, lambda path: draw_curves(self.rows, path))
+            if time.perf_counter() > self._next_drawing:
+                self._draw(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The curves of the whole run."""
+        self._draw(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """The curves of a run that stopped say most."""
+        self._draw(trainer)
+
+    def _draw(self, trainer: pl.Trainer) -> None:
+        if self._folder is None or not trainer.is_global_zero or not self.rows:
+            return
+        started = time.perf_counter()
+        write_atomic(self._folder.curves, lambda path: draw_curves(self.rows, path))
+        self._next_drawing = time.perf_counter() + _PAUSE * (time.perf_counter() - started)
 
     def _row(self, trainer: pl.Trainer) -> Row:
         row: Row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}

@@ -64,7 +64,7 @@ def _both(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, st
     return RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
 
 
-@pytest.mark.parametrize(("workers", "train"), [(0, {"epochs": 4, "ema": 0.9}), (2, {"epochs": 4, "optimizer": "adamw", "accumulate": 2}), (0, {"epochs": 4, "evaluate_every": 3})])
+@pytest.mark.parametrize(("workers", "train"), [(0, {"epochs": 4, "ema": 0.9}), (1, {"epochs": 4, "optimizer": "adamw", "accumulate": 2, "evaluate_every": 3})])
 def test_resume_is_bit_equal_to_the_uninterrupted_run(workers: int, train: dict, squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny_config(squares, **train)
     whole, parts = _both(replace(config, data=replace(config.data, workers=workers)), tmp_path, monkeypatch, 2)
@@ -78,11 +78,13 @@ def test_resume_is_bit_equal_to_the_uninterrupted_run(workers: int, train: dict,
     assert whole.evaluation("val").read_text() == parts.evaluation("val").read_text()
 
 
-def test_the_comparison_above_sees_another_seed(squares: Path, tmp_path: Path) -> None:
-    config = tiny_config(squares, epochs=1)
-    fit(config, tmp_path / "a")
-    fit(replace(config, seed=1), tmp_path / "b")
-    a, b = (torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in "ab")
+def test_the_comparison_above_sees_random_numbers_that_depend_on_what_ran_before(squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_config(squares, epochs=3)
+    monkeypatch.setattr(DetectionTask, "on_train_batch_start", lambda self, batch, batch_idx: None)
+    original = DetectionTask.forward
+    monkeypatch.setattr(DetectionTask, "forward", lambda self, images: original(self, images + torch.randint_like(images, 2)))
+    whole, parts = _both(config, tmp_path, monkeypatch, 1)
+    a, b = (torch.load(folder.last, weights_only=True) for folder in (whole, parts))
     with pytest.raises(AssertionError):
         _assert_same(a["state_dict"], b["state_dict"])
 
