@@ -111,7 +111,10 @@ class _TopDown(nn.Module):
         out = {int(name): smooth(built[int(name)]) for name, smooth in self.smooth.items()}
         for name, climb in self.climb.items():
             n = int(name)
-            out[n] = self.merge[name](out[n] + climb(out[n - 1]))
+            climbed = climb(out[n - 1])
+            if climbed.shape[-2:] != out[n].shape[-2:]:  # a backbone that rounds odd sizes down
+                climbed = F.interpolate(climbed, size=out[n].shape[-2:], mode="nearest")
+            out[n] = self.merge[name](out[n] + climbed)
         return [out[n] for n in self.wanted]
 
 
