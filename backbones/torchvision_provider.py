@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor
+from torchvision.ops import StochasticDepth
 
 from backbones import catalog
 from backbones.body import ProviderBackbone, level_specs
@@ -59,8 +60,8 @@ def create_torchvision_backbone(name: str, *, weights: str, taps: str, in_channe
     nodes = list(ssd_taps(plain)) if taps == "ssd" else list(ends)
     channels_last = [ends.get(node, False) for node in nodes]
     network, stats = _build(name, short, settings, whole, weights, in_channels)
-    graph = create_feature_extractor(network, OrderedDict((node, node) for node in nodes))
-    trial = GraphBody(create_feature_extractor(whole, OrderedDict((node, node) for node in nodes)), channels_last)
+    graph = _trace(network, nodes)
+    trial = GraphBody(_trace(whole, nodes), channels_last)
     with torch.no_grad():
         maps = trial(torch.zeros(1, 3, *_PROBE, device="meta"))
     specs = level_specs([m.shape[1] for m in maps], [_stride(m.shape[-1]) for m in maps])
@@ -81,6 +82,15 @@ def torchvision_record(name: str) -> dict[str, Any]:
     """Licence and address of the default weights. torchvision publishes its weights under its own licence."""
     weights = torchvision.models.get_model_weights(name.removeprefix(PREFIX))
     return {"license": "bsd-3-clause", "url": weights.DEFAULT.url}
+
+
+def _trace(network: nn.Module, nodes: Sequence[str]) -> nn.Module:
+    """The graph up to the last node; stochastic depth stays a module, so that it follows the mode of its own stage.
+
+    torchvision's module of two graphs is left aside: its copies wake up in training mode, and its training graph drops paths in frozen stages.
+    """
+    both = create_feature_extractor(network, OrderedDict((node, node) for node in nodes), tracer_kwargs={"leaf_modules": [StochasticDepth]})
+    return fx.GraphModule(both, both.eval_graph)
 
 
 def _settings(query: str) -> dict[str, Any]:
