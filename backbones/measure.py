@@ -102,7 +102,8 @@ def remove_unused(trial: nn.Module, body: nn.Module, images: Tensor) -> None:
         body: The same body with its weights.
         images: [1, C, H, W] for one trial run.
     """
-    torch.stack([m.float().mean() for m in trial(images)]).sum().backward()
+    with torch.enable_grad():
+        torch.stack([m.float().mean() for m in trial(images)]).sum().backward()
     unused = {name for name, parameter in trial.named_parameters() if parameter.grad is None}
     trial.zero_grad()
     owners = {name.rpartition(".")[0] for name in unused}

