@@ -23,6 +23,8 @@ _MATCHERS: dict[str, type[IoUMatcher] | type[AtssMatcher] | type[TaskAlignedMatc
 _REFERENCE_CODER = BoxCoder((10.0, 10.0, 5.0, 5.0))
 _PLAIN_CODER = BoxCoder((1.0, 1.0, 1.0, 1.0))  # for IoU losses, whose gradient the weights would only shrink
 _GIOU_WEIGHT = 2.0
+# a focal loss forgives easy background; plain cross-entropy does not, and from 0.01 on pictures with few objects it never recovers
+_PRIORS = {"focal": 0.01, "quality-focal": 0.01, "quality-bce": 0.0005}
 
 NormKind = Literal["default", "reference"]
 _NORMS: dict[str, NormLayer] = {"default": DEFAULT_NORM, "reference": partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)}
@@ -85,8 +87,8 @@ def build_ssdlite(
     columns = num_classes + (class_loss == "softmax-mining")
     head: SeparateHead | SharedHead
     head = SharedHead(neck.specs, generator.per_cell, columns, head_depth, layer) if shared_head else SeparateHead(neck.specs, generator.per_cell, columns, layer)
-    if class_loss != "softmax-mining":
-        set_prior(head)
+    if class_loss in _PRIORS:
+        set_prior(head, _PRIORS[class_loss])
     coder, weight = (_REFERENCE_CODER, 1.0) if box_loss == "smooth-l1" else (_PLAIN_CODER, _GIOU_WEIGHT)
     chosen: Matcher = _MATCHERS[matcher]()
     loss = SSDLiteLoss(class_loss, box_loss, coder, weight, min_negatives)

@@ -12,8 +12,6 @@ from backbones.errors import UsageError
 from backbones.pyramid import DEFAULT_NORM, NormLayer, conv_norm_act
 from backbones.types import FeatureSpec
 
-_PRIOR_PROBABILITY = 0.01  # of an object in a cell before training (arXiv:1708.02002, section 4.1)
-
 
 def _flatten(prediction: Tensor, columns: int) -> Tensor:
     """[B, shapes * columns, H, W] -> [B, H * W * shapes, columns]."""
@@ -112,8 +110,11 @@ class SharedHead(nn.Module):
         return torch.cat(logits, 1), torch.cat(deltas, 1)
 
 
-def set_prior(head: SeparateHead | SharedHead) -> None:
-    """Set class biases so that a sigmoid head begins with few objects: without it the first steps drown in background."""
+def set_prior(head: SeparateHead | SharedHead, probability: float) -> None:
+    """Set class biases so that every score begins at ``probability`` (arXiv:1708.02002, section 4.1).
+
+    Without it the first steps drown in background.
+    """
     for layer in head.class_layers():
         if layer.bias is not None:
-            nn.init.constant_(layer.bias, -math.log((1 - _PRIOR_PROBABILITY) / _PRIOR_PROBABILITY))
+            nn.init.constant_(layer.bias, -math.log((1 - probability) / probability))
