@@ -182,8 +182,11 @@ def _cut(network: Network, plan: _Plan, in_channels: int) -> tuple[nn.Module, li
     trial, _ = _body(plan.on_meta, plan.one_grid)
     inner = next((f"network.{name}" for name in ("model", "body") if hasattr(network, name)), "network")
     images = torch.zeros(1, in_channels, *plan.native, device="meta")
-    remove_unused(trial, body, images)
-    return body, stages_in_order(trial, trial.get_submodule(inner), inner, images, by_stride=not plan.one_grid)
+    try:
+        remove_unused(trial, body, images)
+        return body, stages_in_order(trial, trial.get_submodule(inner), inner, images, by_stride=not plan.one_grid)
+    except RuntimeError:  # a network that reads tensor values cannot run without memory: one stage, all or nothing
+        return body, [["network"]]
 
 
 def _layer_chain(network: Network) -> dict[str, nn.Module] | None:
