@@ -34,6 +34,8 @@ _HARMLESS = (
     r".*does not have many workers.*",
     r".*smaller than the logging interval.*",
     r".*LeafSpec.*",
+    r".*It is recommended to use .*sync_dist=True.*",  # figures are the same on every process already
+    r".*Total length of .* is zero.*",  # no validation split
     r".*lr_scheduler\.step.*before.*optimizer\.step.*",  # fp16 skips its first steps while it looks for a scale
 )
 

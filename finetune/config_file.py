@@ -56,9 +56,9 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
 
     data = replace(config.data, root=absolute(config.data.root) or "", images=absolute(config.data.images))
     below = Path(data.root).parent if Path(data.root).is_file() else Path(data.root)
-    entries = {name: tuple(e if (below / e).exists() else absolute(e) or "" for e in given) for name in ("train", "val", "test") if (given := getattr(data, name)) is not None}
+    entries: dict[str, Any] = {name: tuple(e if (below / e).exists() else absolute(e) or "" for e in given) for name in ("train", "val", "test") if (given := getattr(data, name)) is not None}
     data = replace(data, **entries)  # entries are looked for below the root first
-    backbone = replace(config.backbone, weights=absolute(config.backbone.weights) if Path(config.backbone.weights).is_file() else config.backbone.weights)
+    backbone = replace(config.backbone, weights=(absolute(config.backbone.weights) or "") if Path(config.backbone.weights).is_file() else config.backbone.weights)
     return replace(config, data=data, backbone=backbone, detector=replace(config.detector, weights=absolute(config.detector.weights)))
 
 

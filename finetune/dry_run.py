@@ -58,7 +58,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
         started = time.perf_counter()
         found = detector.decode(outputs, (height, width))
         decode_seconds = time.perf_counter() - started
-    log.say(f"one batch of {len(batch.metas)}: " + ", ".join(f"{name} loss {float(value):.3f}" for name, value in losses.items()), found_line(found))
+    log.say(f"one batch of {len(batch.metas)}: " + ", ".join(f"{name} loss {float(value.detach()):.3f}" for name, value in losses.items()), found_line(found))
     estimate = _estimate(config, parts.data.splits, seconds, decode_seconds)
     memory = _peak_memory(device)
     params, trainable = count_parameters([detector])

@@ -82,6 +82,7 @@ def load_record(path: Path) -> RunRecord:
         raise UsageError(f"{path} is a record of schema {schema}, this version reads {RECORD_SCHEMA}: use the version that wrote it")
     names = {f.name for f in fields(RunRecord)}
     try:
-        return RunRecord(**{key: tuple(item) if key in ("class_names", "notes") else item for key, item in values.items() if key in names})
+        known: dict[str, Any] = {key: tuple(item) if key in ("class_names", "notes") else item for key, item in values.items() if key in names}
+        return RunRecord(**known)
     except TypeError as error:
         raise UsageError(f"{path} is not a complete record: {error}") from error

@@ -43,12 +43,14 @@ def freeze_lines(policy: FreezePolicy, detector: Any) -> list[str]:
     ]
 
 
-def plan_line(config: RunConfig, images: int, steps: int, precision: str, device: str) -> str:
+def plan_line(config: RunConfig, images: int, steps: int, processes: int, precision: str, device: str) -> str:
     """The budget."""
     train = config.train
+    shared = f" x {processes} processes" if processes > 1 else ""
     accumulated = f" x {train.accumulate} accumulated" if train.accumulate > 1 else ""
     return (
-        f"plan: {train.epochs} epoch{'s' * (train.epochs != 1)} of {images:,} images = {train.epochs * images:,} images in {train.epochs * steps:,} steps of {config.data.batch_size}{accumulated}; "
+        f"plan: {train.epochs} epoch{'s' * (train.epochs != 1)} of {images:,} images = {train.epochs * images:,} images "
+        f"in {train.epochs * steps:,} steps of {config.data.batch_size}{shared}{accumulated}; "
         f"{train.optimizer}, lr {train.lr:g}, {train.schedule}, precision {precision}, on {device}"
     )
 

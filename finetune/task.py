@@ -54,6 +54,8 @@ class DetectionTask(pl.LightningModule):
         seed: Random numbers of an epoch follow from it, the epoch and the rank.
     """
 
+    detector: Any
+
     def __init__(
         self,
         detector: nn.Module,
@@ -74,7 +76,7 @@ class DetectionTask(pl.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.detector: Any = detector
+        self.detector = detector
         self.policy = freeze or FreezePolicy()
         self._optimizer, self._momentum, self._seed = optimizer, momentum, seed
         self._groups = partial(parameter_groups, lr=lr, backbone_lr_scale=backbone_lr_scale, layer_decay=layer_decay, weight_decay=weight_decay)
@@ -107,20 +109,20 @@ class DetectionTask(pl.LightningModule):
         self._log_losses("train", losses, total, batch)
         return total
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> list[BoxDetections]:
+    def validation_step(self, batch: Batch, batch_idx: int) -> list[BoxDetections]:  # type: ignore[override]
         """Detections in original pixels; logs the validation losses."""
         outputs = self(batch.images)
         losses = self._losses(outputs, batch)
         self._log_losses("val", losses, torch.stack(list(losses.values())).sum(), batch)
         return self._detect(outputs, batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> list[BoxDetections]:
+    def test_step(self, batch: Batch, batch_idx: int) -> list[BoxDetections]:  # type: ignore[override]
         """Detections in original pixels."""
         return self._detect(self(batch.images), batch)
 
     predict_step = test_step
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Groups by stage, without decay on norms and biases; the rate follows the optimiser steps of the whole run."""
         total = self.trainer.estimated_stepping_batches
         if total in (float("inf"), -1):
@@ -133,7 +135,7 @@ class DetectionTask(pl.LightningModule):
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Metrics and weight averaging, so that they also work in a user's own Trainer."""
-        present = {type(callback) for callback in self.trainer.callbacks}
+        present = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
         wanted: list[pl.Callback] = [WeightAveraging(self._ema)] if self._ema else []
         return [callback for callback in (*wanted, Evaluation(self._protocols)) if type(callback) not in present]
 
@@ -149,7 +151,7 @@ class DetectionTask(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Tell the data which epoch comes next: loader workers start before Lightning says so."""
         epoch = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-        datamodule = getattr(self.trainer, "datamodule", None)
+        datamodule: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(datamodule, "set_epoch"):
             datamodule.set_epoch(epoch)
 

@@ -150,7 +150,8 @@ def _train(parts: Parts, folder: RunFolder, resumed: bool) -> RunRecord:
         trainer = build_trainer(config, folder.root, callbacks)
         images = len(data.splits.get("train"))
         steps = max(1, math.ceil(len(data.train_dataloader()) / (trainer.world_size * config.train.accumulate)))
-        parts.log.say(plan_line(config, images, steps, choose_precision(config.train.precision, config.train.accelerator), _device_name(trainer)), f"run folder: {folder.root}", "")
+        precision = choose_precision(config.train.precision, config.train.accelerator)
+        parts.log.say(plan_line(config, images, steps, trainer.world_size, precision, _device_name(trainer)), f"run folder: {folder.root}", "")
         _run_trainer(trainer, parts, folder, resumed)
     params = count_parameters([parts.detector])
     if trainer.is_global_zero:

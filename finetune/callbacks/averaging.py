@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from finetune.callbacks.lookup import detector_of
+
 
 class WeightAveraging(pl.Callback):
     """Averages the detector's state after every optimiser step.
@@ -26,7 +28,7 @@ class WeightAveraging(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start from the weights as they are, unless a checkpoint brought an average."""
-        state = pl_module.detector.state_dict()
+        state = detector_of(pl_module).state_dict()
         self._average = {name: self._average.get(name, value).detach().to(value.device).clone() for name, value in state.items()}
         self._steps = trainer.global_step
 
@@ -42,7 +44,7 @@ class WeightAveraging(pl.Callback):
         self._updates += 1
         decay = min(self.decay, (1 + self._updates) / (10 + self._updates))
         with torch.no_grad():
-            for name, value in pl_module.detector.state_dict().items():
+            for name, value in detector_of(pl_module).state_dict().items():
                 if value.is_floating_point():
                     self._average[name].lerp_(value, 1 - decay)
                 else:
@@ -51,13 +53,13 @@ class WeightAveraging(pl.Callback):
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the average in place for the evaluation."""
         if self._average and trainer.state.fn == "fit":
-            self._raw = {name: value.detach().clone() for name, value in pl_module.detector.state_dict().items()}
-            pl_module.detector.load_state_dict(self._average)
+            self._raw = {name: value.detach().clone() for name, value in detector_of(pl_module).state_dict().items()}
+            detector_of(pl_module).load_state_dict(self._average)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the raw weights back."""
         if self._raw is not None:
-            pl_module.detector.load_state_dict(self._raw)
+            detector_of(pl_module).load_state_dict(self._raw)
             self._raw = None
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:

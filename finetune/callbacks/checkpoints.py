@@ -15,7 +15,7 @@ from torch import Tensor
 from backbones.errors import FinetuneError
 from finetune.callbacks.averaging import WeightAveraging
 from finetune.callbacks.evaluation import Evaluation
-from finetune.callbacks.lookup import find_callback
+from finetune.callbacks.lookup import detector_of, find_callback
 from finetune.record import results_to_json
 from finetune.run_folder import RunFolder, write_atomic, write_json_atomic
 
@@ -113,7 +113,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
 def state_to_use(trainer: pl.Trainer, pl_module: pl.LightningModule) -> Mapping[str, Tensor]:
     """The detector state that was evaluated: the average where there is one."""
     averaging = find_callback(trainer, WeightAveraging)
-    return averaging.average() if averaging is not None else pl_module.detector.state_dict()
+    return averaging.average() if averaging is not None else detector_of(pl_module).state_dict()
 
 
 def checkpoint_size(detector_bytes: int, optimizer_copies: int, averaged: bool) -> int:

@@ -51,7 +51,9 @@ class Evaluation(pl.Callback):
         """Collect."""
         self._found.update({meta.image_id: (detections, meta) for detections, meta in zip(outputs, batch.metas, strict=True)})
 
-    on_test_batch_end = on_validation_batch_end
+    def on_test_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *_: Any) -> None:
+        """Collect."""
+        self.on_validation_batch_end(trainer, pl_module, outputs, batch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the validation split."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 
 C = TypeVar("C", bound=pl.Callback)
+
+
+def detector_of(pl_module: pl.LightningModule) -> Any:
+    """The detector of a task."""
+    return pl_module.detector
 
 
 def find_callback(trainer: pl.Trainer, kind: type[C]) -> C | None:

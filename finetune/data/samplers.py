@@ -34,7 +34,10 @@ class TrainSampler(DistributedSampler[SampleKey]):
 
 
 class EvalSampler(DistributedSampler[int]):
-    """Every image exactly once over all processes, in order, without padding: some processes may get one image less.
+    """Every image at least once over all processes, in order.
+
+    Every process gets equally many, the last image again where there is none left: processes that take part in a
+    different number of steps wait for one another for ever. Who scores counts an image once.
 
     Args:
         count: Images of the split.
@@ -44,7 +47,7 @@ class EvalSampler(DistributedSampler[int]):
 
     def __init__(self, count: int, rank: int = 0, world: int = 1) -> None:
         super().__init__(range(count), num_replicas=world, rank=rank, shuffle=False)  # type: ignore[arg-type]
-        self._indices = range(rank, count, world)
+        self._indices = [min(index, count - 1) for index in range(rank, -(-count // world) * world, world)]
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._indices)

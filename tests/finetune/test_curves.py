@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_rates_at_the_corners() -> None:
     assert cosine[10] == 1.0
     assert cosine[55] == pytest.approx(0.5)
     assert cosine[100] == pytest.approx(0.0, abs=1e-12)
-    assert all(a > b for a, b in zip(cosine[10:], cosine[11:], strict=False))
+    assert all(a > b for a, b in pairwise(cosine[10:]))
     steps = [rate_factor(step, 100, "step", milestones=(0.7, 0.9)) for step in (0, 69, 70, 89, 90, 99)]
     assert steps == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
     assert rate_factor(0, 1, "cosine", warmup=0.05) == 1.0

@@ -46,7 +46,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_too_full_is_said_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024
+    usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(2**30, 2**30, 2**20))
     with pytest.raises(UsageError, match=r"needs about 64 MiB .* only 1 MiB are free"):
         RunFolder.create(tmp_path / "run", CONFIG, {}, needed_bytes=64 * 2**20)

@@ -185,8 +185,8 @@ def test_dry_run_shows_shapes_and_writes_nothing(squares: Path, tmp_path: Path, 
 
 
 def test_early_stop_ends_a_run_that_does_not_improve(squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = iter([0.2, 0.5, 0.4, 0.3, 0.9])
-    monkeypatch.setattr("finetune.callbacks.evaluation.Evaluation.figure", property(lambda self: self.__dict__.setdefault(("f", self.epoch), None) or self.__dict__.__setitem__(("f", self.epoch), next(figures)) or self.__dict__[("f", self.epoch)]))
+    figures = [0.2, 0.5, 0.4, 0.3, 0.9]
+    monkeypatch.setattr("finetune.callbacks.evaluation.Evaluation.figure", property(lambda self: figures[self.epoch]))
     record = fit(tiny_config(squares, epochs=5, early_stop=2), tmp_path / "run")
     assert (record.epochs, record.best_epoch) == (4, 2)
     assert load_weights(tmp_path / "run")[1].epoch == 2
@@ -204,7 +204,12 @@ def test_nan_leaves_its_images_in_the_folder(squares: Path, tmp_path: Path, monk
 
 @pytest.mark.parametrize(
     ("train", "words"),
-    [({"loggers": ("tensorbord",)}, "did you mean 'tensorboard'"), ({"precision": "12"}, "the trainer refuses"), ({"accelerator": "gpuu"}, "the trainer refuses"), ({"strategy": "dpp"}, "the trainer refuses")],
+    [
+        ({"loggers": ("tensorbord",)}, "did you mean 'tensorboard'"),
+        ({"precision": "12"}, "the trainer refuses"),
+        ({"accelerator": "gpuu"}, "the trainer refuses"),
+        ({"strategy": "dpp"}, "the trainer refuses"),
+    ],
 )
 def test_trainer_settings_that_cannot_work_are_one_line(train: dict, words: str, squares: Path, tmp_path: Path) -> None:
     from finetune.build import build_trainer

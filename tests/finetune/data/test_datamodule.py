@@ -77,7 +77,9 @@ def test_shares(world: int, count: int) -> None:
         assert {key.image for share in keys for key in share} == set(range(count))
         assert {(key.epoch, key.rank) for rank, share in enumerate(keys) for key in share} == {(epoch, rank) for rank in range(world)}
     shares = [EvalSampler(count, rank, world) for rank in range(world)]
-    assert sorted(index for share in shares for index in share) == list(range(count))
+    indices = sorted(index for share in shares for index in share)
+    assert indices == sorted([*range(count), *[count - 1] * (-count % world)]), "every image once, the last again to fill up"
+    assert len({len(share) for share in shares}) == 1
     assert all(len(share) == len(list(share)) for share in shares)
 
 
