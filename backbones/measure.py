@@ -41,7 +41,10 @@ def measure_sizes(network: Callable[[Tensor], Sequence[Tensor]], strides: Sequen
         return len(maps) == len(wanted) and all(-_LOST_CELLS <= m.shape[-2] - h <= 1 and -_LOST_CELLS <= m.shape[-1] - w <= 1 for m, (h, w) in zip(maps, wanted, strict=True))
 
     for multiple in _MULTIPLES:
-        sizes = [multiple * (2 * round(side / multiple / 2) + 1) for side in (160, 224, 330)]
+        # Odd multiples, all different: three times the native size would prove nothing.
+        first, second, third = (multiple * (2 * round(side / multiple / 2) + 1) for side in (160, 224, 330))
+        second = max(second, first + 2 * multiple)
+        sizes = [first, second, max(third, second + 2 * multiple)]
         if fits(sizes[0], sizes[1]) and fits(sizes[1], sizes[0]) and fits(sizes[2], sizes[2]):
             return multiple, SizeRule()
     return 1, SizeRule(fixed=native)

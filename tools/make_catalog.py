@@ -69,21 +69,11 @@ def can_resize(name: str) -> bool:
 
 def timm_row(name: str) -> dict[str, Any]:
     """Row of a timm model."""
-    sibling = catalog.find_entry(name)
     backbone = timm_backbone_on_meta(name)
     row = describe(backbone, pretrained_settings(name))
-    if backbone.size_rule.fixed and (sibling.resizable if sibling else can_resize(name)):
+    if backbone.size_rule.fixed and can_resize(name):
         row["resizable"] = True
     return row
-
-
-def family(name: str) -> tuple[object, ...]:
-    """What models with the same rule of sizes share."""
-    if ":" in name:
-        return (name,)
-    record = pretrained_settings(name)
-    start = re.match("[a-z]+", name)
-    return (start and start.group(), *re.findall(r"patch\d+|window\d+|p\d+", name), tuple(record.get("input_size", ())), record.get("fixed_input_size"))
 
 
 def write(rows: dict[str, dict[str, Any]]) -> None:
@@ -100,16 +90,14 @@ def main(pattern: str = "*", only_new: str = "") -> int:
     old: dict[str, Any] = json.loads(TARGET.read_text(encoding="utf-8"))["backbones"] if TARGET.is_file() else {}
     rows = {name: row for name, row in old.items() if only_new or not fnmatchcase(name, pattern)}
     failed: dict[str, str] = {}
-    measured: dict[tuple[object, ...], catalog.CatalogEntry] = {}
-    # Nothing may be copied from the old file; sizes are measured once a family, patch, window and native size.
-    catalog.find_entry = lambda name: measured.get(family(name))
+    # Nothing may be copied from the old file.
+    catalog.find_entry = lambda name: None
     makers = {**dict.fromkeys(timm_names(), timm_row), **dict.fromkeys(torchvision_names(), torchvision_row)}
     names = [name for name in makers if fnmatchcase(name, pattern) and name not in rows]
     for count, name in enumerate(sorted(names, key=lambda name: (bool(_GIANTS.search(name)), not _LIGHT.search(name))), 1):
         start = time.perf_counter()
         try:
             rows[name] = makers[name](name)
-            measured.setdefault(family(name), catalog.make_entry(name, rows[name]))
         except Exception as error:
             failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
         print(f"{count}/{len(names)} {name}: {failed.get(name, 'ok')} ({time.perf_counter() - start:.1f} s)", flush=True)
