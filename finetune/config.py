@@ -46,7 +46,7 @@ class DataConfig:
     input_size: tuple[Annotated[int, Range(low=32)], Annotated[int, Range(low=32)]] = (320, 320)
     resize: Literal["stretch", "letterbox"] = "stretch"
     augment: Literal["none", "light", "medium", "strong"] = "light"
-    batch_size: Annotated[int, AT_LEAST_1] = 8
+    batch_size: Annotated[int, AT_LEAST_1] = 4
     workers: Annotated[int, Range(low=-1)] = -1
     channels: Literal[1, 3] = 3
 
@@ -175,18 +175,18 @@ class TrainConfig:
         loggers: Extra Lightning loggers by name: "tensorboard", "wandb", "mlflow".
     """
 
-    epochs: Annotated[int, AT_LEAST_1] = 20
+    epochs: Annotated[int, AT_LEAST_1] = 12
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: Annotated[float, POSITIVE] = 0.02
-    backbone_lr_scale: Annotated[float, AT_LEAST_0] = 1.0
+    lr: Annotated[float, POSITIVE] = 0.03
+    backbone_lr_scale: Annotated[float, AT_LEAST_0] = 0.1
     layer_decay: Annotated[float, Range(low=0, high=1, open_low=True)] = 1.0
     momentum: Annotated[float, SHARE_BELOW_1] = 0.9
     weight_decay: Annotated[float, AT_LEAST_0] = 1e-4
     schedule: Literal["cosine", "step"] = "cosine"
     milestones: Annotated[tuple[Annotated[float, INNER_SHARE], ...], RISING] = (0.7, 0.9)
-    warmup: Annotated[float, SHARE_BELOW_1] = 0.05
+    warmup: Annotated[float, SHARE_BELOW_1] = 0.15
     accumulate: Annotated[int, AT_LEAST_1] = 1
-    clip_norm: Annotated[float, AT_LEAST_0] = 10.0
+    clip_norm: Annotated[float, AT_LEAST_0] = 4.0
     precision: Literal["auto", "32-true", "32", "bf16-mixed", "bf16-true", "bf16", "16-mixed", "16-true", "16", "64-true", "64"] = "auto"
     channels_last: bool = True
     ema: Annotated[float, SHARE_BELOW_1] = 0.0
