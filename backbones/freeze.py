@@ -66,9 +66,15 @@ class FreezePolicy:
     def apply(self, backbone: Backbone) -> None:
         """Put the policy into force; what an earlier one froze and this one does not is thawed. Call it again after a change."""
         frozen = self.frozen_stages(backbone)
-        for index, stage in enumerate(backbone.stages()):
-            _thaw_module(stage)
-            stage.train(getattr(backbone, "training", True))
+        stages = list(backbone.stages())
+        loose = [part for part in backbone.modules() if next(part.parameters(), None) is None] if isinstance(backbone, nn.Module) else []
+        for part in (*stages, *loose):
+            _thaw_module(part)
+            part.train(getattr(backbone, "training", True))
+        if frozen == len(stages):  # dropout between the stages belongs to none of them
+            for part in loose:
+                _freeze_module(part)
+        for index, stage in enumerate(stages):
             if index < frozen:
                 _freeze_module(stage)
                 continue

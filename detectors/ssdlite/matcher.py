@@ -113,7 +113,7 @@ class AtssMatcher:
             near.scatter_(2, here[closest], True)
         candidates = overlap.masked_fill(~near, torch.nan)
         mean = candidates.nanmean(2, keepdim=True)
-        spread = ((candidates - mean) ** 2).nansum(2, keepdim=True).div(near.sum(2, keepdim=True) - 1).sqrt()
+        spread = ((candidates - mean) ** 2).nansum(2, keepdim=True).div((near.sum(2, keepdim=True) - 1).clamp(min=1)).sqrt()
         chosen = near & (overlap >= mean + spread) & _centre_inside(anchors, targets.boxes) & targets.truth[:, :, None]
         index = _strongest(chosen, overlap)
         reached = iou(predictions.boxes, _rows(targets.boxes, index))
