@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import timm
@@ -21,6 +23,9 @@ from backbones.types import FeatureSpec, ImageStats, SizeRule
 from backbones.vit_provider import STRIDES, OneGridBody, is_one_grid, spaced_blocks
 from backbones.weight_cache import cached_file
 from backbones.weights import choose_weights, download, for_channels, read_entries
+
+# its remark on "unexpected keys" is about the classifier that a backbone has no use for; what was loaded is said by ``choose_weights``
+logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
 
 # timm's networks carry attributes that nn.Module does not declare.
 Network = Any
@@ -52,12 +57,26 @@ def create_timm_backbone(name: str, *, weights: str, taps: str, in_channels: int
 
 
 def timm_backbone_on_meta(name: str) -> ProviderBackbone:
-    """A backbone without memory, its size rule measured: what the catalog describes."""
-    whole = _on_meta(name)
+    """A backbone without memory, its size rule measured where the catalog does not know it: what the catalog describes."""
+    whole = timm_network_on_meta(name)
     plan = _plan(name, whole, 3, None)
-    body, stage_names = _cut(plan.on_meta, plan, 3)
+    body, stage_names = _body(plan.on_meta, one_grid=True) if plan.one_grid else _cut(plan.on_meta, plan, 3)
     stats = ImageStats(tuple(whole.pretrained_cfg["mean"]), tuple(whole.pretrained_cfg["std"]))
-    return ProviderBackbone(name, body, plan.specs, stats, plan.size_rule, stage_names, plan.pad_multiple)
+    return ProviderBackbone(name, body, plan.specs, stats, plan.size_rule, stage_names or [["network"]], plan.pad_multiple)
+
+
+def can_resize(name: str, input_size: tuple[int, int]) -> bool:
+    """Whether a network that takes one size can be built for another one."""
+    try:
+        return _plan(name, timm_network_on_meta(name), 3, input_size).size_rule.fixed == input_size
+    except UsageError:
+        return False
+
+
+@lru_cache(maxsize=1)
+def timm_network_on_meta(name: str) -> Network:
+    """The whole network, classifier included, without memory."""
+    return _on_meta(name)
 
 
 def timm_names() -> list[str]:

@@ -82,6 +82,7 @@ def _dispatch(argv: Sequence[str]) -> int:
         sys.stdout.write(yaml.safe_dump(_listed(asdict(options.run)), sort_keys=False, allow_unicode=True))
         return 0
     console.use_stderr(options.json == "-")
+    console.show_log("backbones")  # which weights were loaded, and every download before it starts
     command = import_module(f"finetune.commands.{verb.name.replace('-', '_')}")
     return int(command.run(options))
 

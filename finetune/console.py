@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,22 @@ def use_stderr(stderr: bool) -> None:
     """Send everything for people to stderr (``--json -``) or back to stdout."""
     global _console
     _console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints what a package logs as lines for people."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message."""
+        console().print(record.getMessage(), markup=False)
+
+
+def show_log(name: str) -> None:
+    """From now on print what the logger ``name`` says, from INFO on; once is enough."""
+    logger = logging.getLogger(name)
+    if not any(isinstance(handler, _ConsoleHandler) for handler in logger.handlers):
+        logger.addHandler(_ConsoleHandler())
+        logger.setLevel(logging.INFO)
 
 
 def write_json(target: str | None, value: dict[str, Any]) -> None:
