@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 import torchvision
 
 from backbones import catalog
 from backbones.body import ProviderBackbone
-from backbones.errors import UsageError
-from backbones.timm_provider import create_timm_backbone, pretrained_settings, timm_backbone_on_meta, timm_names
+from backbones.timm_provider import can_resize, pretrained_settings, timm_backbone_on_meta, timm_names, timm_network_on_meta
 from backbones.torchvision_provider import create_torchvision_backbone, torchvision_names, torchvision_record
 
 _GIANTS = re.compile("giant|gigantic|huge|large|so400m|_[235]b|7b|coatnet_[3-7]|152|101|200|_h|_g")
@@ -53,26 +51,27 @@ def describe(backbone: ProviderBackbone, record: dict[str, Any]) -> dict[str, An
 
 def torchvision_row(name: str) -> dict[str, Any]:
     """Row of a torchvision model."""
+    catalog.find_entry = lambda _: None
     return describe(create_torchvision_backbone(name, weights="none", taps="stage", in_channels=3, input_size=None), torchvision_record(name))
 
 
-def can_resize(name: str) -> bool:
-    """Whether a network that takes one size can be built for another one."""
-    try:
-        with torch.device("meta"):
-            other = create_timm_backbone(name, weights="none", taps="stage", in_channels=3, input_size=(320, 320))
-            other.eval()(torch.zeros(1, 3, 320, 320))
-    except (UsageError, RuntimeError, AssertionError, ValueError, TypeError):
-        return False
-    return True
+def kind(name: str) -> tuple[object, ...]:
+    """What timm models with the same rule of sizes share: class, patch, window and native size. Byob nets differ by their blocks."""
+    network = timm_network_on_meta(name)
+    record = network.pretrained_cfg
+    tokens = re.findall(r"patch\d+|window\d+|p\d+(?=_|$)|s\d\d", name)
+    return (type(network), name if "Byo" in type(network).__name__ else "", *tokens, tuple(record["input_size"]), record.get("fixed_input_size"))
 
 
-def timm_row(name: str) -> dict[str, Any]:
-    """Row of a timm model."""
+def timm_row(name: str, measured: dict[tuple[object, ...], catalog.CatalogEntry] = {}) -> dict[str, Any]:  # noqa: B006  the memory of one run
+    """Row of a timm model; sizes are measured once a kind, and nothing is copied from the old file."""
+    known = measured.get(kind(name))
+    catalog.find_entry = lambda _: known
     backbone = timm_backbone_on_meta(name)
     row = describe(backbone, pretrained_settings(name))
-    if backbone.size_rule.fixed and can_resize(name):
+    if backbone.size_rule.fixed and (known.resizable if known else can_resize(name, (320, 320))):
         row["resizable"] = True
+    measured.setdefault(kind(name), catalog.make_entry(name, row))
     return row
 
 
@@ -90,8 +89,6 @@ def main(pattern: str = "*", only_new: str = "") -> int:
     old: dict[str, Any] = json.loads(TARGET.read_text(encoding="utf-8"))["backbones"] if TARGET.is_file() else {}
     rows = {name: row for name, row in old.items() if only_new or not fnmatchcase(name, pattern)}
     failed: dict[str, str] = {}
-    # Nothing may be copied from the old file.
-    catalog.find_entry = lambda name: None
     makers = {**dict.fromkeys(timm_names(), timm_row), **dict.fromkeys(torchvision_names(), torchvision_row)}
     names = [name for name in makers if fnmatchcase(name, pattern) and name not in rows]
     for count, name in enumerate(sorted(names, key=lambda name: (bool(_GIANTS.search(name)), not _LIGHT.search(name))), 1):
