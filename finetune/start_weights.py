@@ -23,7 +23,7 @@ def load_start_weights(detector: Any, weights: str, class_names: Sequence[str], 
 
     Args:
         detector: The new detector, of ``class_names``.
-        weights: "torchvision-coco", a run folder or a .safetensors file.
+        weights: "torchvision-coco" or its .pth file, a run folder or a .safetensors file.
         class_names: Classes of the new data, in label order.
         keep_classes: Keep rows of classes with the same name.
 
@@ -55,14 +55,14 @@ def load_start_weights(detector: Any, weights: str, class_names: Sequence[str], 
 
 
 def _read(weights: str, detector: Any) -> tuple[Mapping[str, Tensor], Sequence[str], ImageStats]:
-    if weights != TORCHVISION_COCO:
+    if weights != TORCHVISION_COCO and not weights.endswith(".pth"):
         state, info = load_weights(weights)
         return state, info.class_names, info.image_stats
     try:
         module = import_module("detectors.ssdlite.torchvision_weights")
     except ImportError as error:
         raise UsageError("detector.weights torchvision-coco is not available in this version: give a run folder or a .safetensors file") from error
-    state, names, stats = module.load(detector)
+    state, names, stats = module.load(detector, None if weights == TORCHVISION_COCO else weights)
     return state, names, stats
 
 

@@ -62,6 +62,7 @@ def test_a_file_given_by_path(tmp_path: Path, state: dict[str, torch.Tensor]) ->
     torch.save(state, path)
     entries, _, _ = load(detector(3), path)
     assert entries["head.classify.0.1.weight"].shape[0] == 6 * 91
+    assert "-> 3 classes" in load_start_weights(detector(3), str(path), ("a", "b", "c"), keep_classes=False)[1]
 
 
 def test_other_classes_start_with_a_new_head(in_cache: Path, state: dict[str, torch.Tensor]) -> None:
@@ -120,3 +121,15 @@ def test_without_file_and_network_the_way_out_is_named(tmp_path: Path, monkeypat
         load(detector(3))
     assert str(tmp_path / "hub" / "checkpoints" / FILE_NAME) in str(caught.value)
     assert "downloading" in caplog.text
+
+
+def test_the_shipped_config_takes_them(in_cache: Path) -> None:
+    from finetune.build import build_detector
+    from finetune.settings_file import read_settings
+    from finetune.validate import check_run
+    from finetune.verbs import VERBS, build_options
+
+    config = build_options(VERBS["train"], check_run(read_settings("ssdlite_torchvision")[0]).tree).run
+    assert config.detector.weights == "torchvision-coco"
+    lines = load_start_weights(build_detector(config, 2), config.detector.weights, ("cat", "dog"), config.detector.keep_classes)
+    assert "-> 2 classes" in lines[1]
