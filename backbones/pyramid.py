@@ -43,7 +43,7 @@ class _ExtraMaps(nn.Module):
         last = specs[self.taken[-1]]
         maps = [(specs[i].channels, specs[i].stride) for i in self.taken]
         side = math.ceil(max(input_size) / last.stride)
-        blocks = []
+        blocks: list[nn.Sequential] = []
         channels, stride = last.channels, last.stride
         while side > 1:
             width = _SSD_EXTRA_CHANNELS[min(len(blocks), len(_SSD_EXTRA_CHANNELS) - 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class _SharedBlock(nn.Module):
         self.act = nn.ReLU6(inplace=True)
 
     def forward(self, x: Tensor, level: int) -> Tensor:
-        first, second = self.norms[level]  # type: ignore[misc]
+        first, second = cast(nn.ModuleList, self.norms[level])
         x = self.act(first(self.depthwise(x)))
         return self.act(second(self.pointwise(x)))
 
@@ -90,7 +91,7 @@ class SharedHead(nn.Module):
         self.box_layer = nn.Conv2d(width, per_cell[0] * 4, 1)
         for layer in (self.class_layer, self.box_layer):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(cast(Tensor, layer.bias))
 
     def class_layers(self) -> list[nn.Conv2d]:
         """The layers whose rows are classes."""
