@@ -16,8 +16,11 @@ from backbones.freeze import FreezePolicy, parameter_groups
 from detectors.types import Batch, BoxDetections
 from finetune.callbacks.averaging import WeightAveraging
 from finetune.callbacks.evaluation import Evaluation
+from finetune.config import TrainConfig
 from finetune.data import to_original
 from finetune.schedule import ScheduleKind, rate_factor
+
+_DEFAULT = TrainConfig()  # the recipe stands in one place
 
 
 class NonFiniteLossError(FinetuneError):
@@ -61,17 +64,17 @@ class DetectionTask(pl.LightningModule):
         detector: nn.Module,
         *,
         freeze: FreezePolicy | None = None,
-        optimizer: Literal["sgd", "adamw"] = "sgd",
-        lr: float = 0.03,
-        backbone_lr_scale: float = 0.1,
-        layer_decay: float = 1.0,
-        momentum: float = 0.9,
-        weight_decay: float = 1e-4,
-        schedule: ScheduleKind = "cosine",
-        milestones: Sequence[float] = (0.7, 0.9),
-        warmup: float = 0.15,
-        channels_last: bool = True,
-        ema: float = 0.0,
+        optimizer: Literal["sgd", "adamw"] = _DEFAULT.optimizer,
+        lr: float = _DEFAULT.lr,
+        backbone_lr_scale: float = _DEFAULT.backbone_lr_scale,
+        layer_decay: float = _DEFAULT.layer_decay,
+        momentum: float = _DEFAULT.momentum,
+        weight_decay: float = _DEFAULT.weight_decay,
+        schedule: ScheduleKind = _DEFAULT.schedule,
+        milestones: Sequence[float] = _DEFAULT.milestones,
+        warmup: float = _DEFAULT.warmup,
+        channels_last: bool = _DEFAULT.channels_last,
+        ema: float = _DEFAULT.ema,
         protocols: Sequence[str] = ("coco",),
         seed: int = 0,
     ) -> None:

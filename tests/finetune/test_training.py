@@ -37,7 +37,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunRecord, RunConfig]:
     config = replace(tiny_config(squares, ema=0.9), evaluate=EvaluateConfig(("coco", "voc2007-11pt")))
-    config = replace(config, data=replace(config.data, resize="letterbox"), ssdlite=replace(config.ssdlite, score_threshold=0.001))
+    config = replace(config, data=replace(config.data, resize="letterbox"), ssdlite=replace(config.ssdlite, score_threshold=0.0))
     root = tmp_path_factory.mktemp("runs") / "run"
     return RunFolder(root), fit(config, root), config
 
