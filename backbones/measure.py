@@ -94,7 +94,26 @@ def stages_in_order(body: nn.Module, network: nn.Module, prefix: str, images: Te
             stages.append([name])
         last = cells[name]
     stages[-1] += [name for name, unit in units.items() if name not in order and _has_state(unit)]
-    return [stage for stage in stages if stage]
+    return _without_sharing(body, [stage for stage in stages if stage])
+
+
+def _without_sharing(body: nn.Module, stages: list[list[str]]) -> list[list[str]]:
+    """Join stages that hold the same parameter, with all between them: a part that runs in two places (CoaT) belongs to one stage."""
+    first: dict[int, int] = {}
+    joined: list[list[str]] = []
+    for names in stages:
+        joined.append(list(names))
+        values = {id(value) for name in names for value in _values(body, name)}
+        start = min((first[value] for value in values if value in first), default=len(joined) - 1)
+        joined[start:] = [[name for stage in joined[start:] for name in stage]]
+        first = {value: min(index, start) for value, index in first.items()} | {value: min(first.get(value, start), start) for value in values}
+    return joined
+
+
+def _values(body: nn.Module, name: str) -> list[Tensor]:
+    owner, _, last = name.rpartition(".")
+    value = getattr(body.get_submodule(owner), last)
+    return [*value.parameters(), *value.buffers()] if isinstance(value, nn.Module) else [value]
 
 
 def remove_unused(trial: nn.Module, body: nn.Module, images: Tensor) -> None:
@@ -109,19 +128,25 @@ def remove_unused(trial: nn.Module, body: nn.Module, images: Tensor) -> None:
         torch.stack([m.float().mean() for m in trial(images)]).sum().backward()
     unused = {name for name, parameter in trial.named_parameters() if parameter.grad is None}
     trial.zero_grad()
-    owners = {name.rpartition(".")[0] for name in unused}
-    for owner in sorted(owners):
-        module = trial.get_submodule(owner)
-        if owner and all(f"{owner}.{name}" in unused for name, _ in module.named_parameters()):
-            kept = module
-            trial.set_submodule(owner, nn.Identity())
-            try:
-                with torch.no_grad():
-                    trial(images)
-            except Exception:
-                trial.set_submodule(owner, kept)
-            else:
-                body.set_submodule(owner, nn.Identity())
+    whole = {owner for owner in {name.rpartition(".")[0] for name in unused} if owner and all(f"{owner}.{name}" in unused for name, _ in trial.get_submodule(owner).named_parameters())}
+    for owner in sorted(whole):
+        _replace_if_unused(trial, body, images, owner, nn.Identity())
+    for name in sorted(name for name in unused if name.rpartition(".")[0] not in whole):
+        _replace_if_unused(trial, body, images, name, None)
+
+
+def _replace_if_unused(trial: nn.Module, body: nn.Module, images: Tensor, name: str, new: nn.Module | None) -> None:
+    """Put ``new`` in the place of a module or parameter of both, if the trial still runs with it."""
+    owner, _, last = name.rpartition(".")
+    kept = getattr(trial.get_submodule(owner), last)
+    setattr(trial.get_submodule(owner), last, new)
+    try:
+        with torch.no_grad():
+            trial(images)
+    except Exception:
+        setattr(trial.get_submodule(owner), last, kept)
+    else:
+        setattr(body.get_submodule(owner), last, new)
 
 
 def _units(network: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from backbones.catalog import read_catalog
 from backbones.errors import UsageError
 from backbones.names import nearest
 from backbones.plugins import load_plugin, plugin_points
-from backbones.types import Backbone
+
+if TYPE_CHECKING:  # the command line lists names without torch
+    from backbones.types import Backbone
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def create_backbone(name: str, *, weights: str = "imagenet", taps: str = "stage"
     for provider in _PROVIDERS:
         if provider.knows(name):
             size = (int(input_size[0]), int(input_size[1])) if input_size is not None else None
-            return cast(Backbone, provider.create(name, weights=weights, taps=taps, in_channels=in_channels, input_size=size))
+            return cast("Backbone", provider.create(name, weights=weights, taps=taps, in_channels=in_channels, input_size=size))
     raise UsageError(f"no backbone is called {name!r}{nearest(name, list_backbones()) or '; `finetune list backbones` shows all'}")
 
 

@@ -6,18 +6,21 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from backbones.freeze import count_parameters
+from detectors.types import Batch
 from finetune.build import choose_precision
 from finetune.callbacks.progress import duration
 from finetune.config import RunConfig
 from finetune.load import choose_device
 from finetune.run_log import RunLog
 from finetune.start_report import found_line, level_lines
-from finetune.task import NonFiniteLossError
+from finetune.task import DetectionTask, NonFiniteLossError
 from finetune.training import prepare
 
 _BACKWARD_STEPS = 2  # the first pays for allocation, the second is timed
@@ -41,18 +44,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
     moved = batch.to(device)
     precision = choose_precision(config.train.precision, config.train.accelerator)
     autocast = torch.autocast(device.type, dtype=torch.float16 if precision.startswith("16") else torch.bfloat16, enabled=precision.endswith("mixed"))
-    seconds = 0.0
-    for _ in range(_BACKWARD_STEPS):
-        detector.zero_grad()
-        started = time.perf_counter()
-        with autocast:
-            outputs = task(moved.images)
-        losses = task.detector.loss(outputs, moved.targets)
-        total = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
-            raise NonFiniteLossError({k: float(v.detach()) for k, v in losses.items()}, [m.image_id for m in batch.metas], [m.source for m in batch.metas], 0, 0)
-        total.backward()
-        seconds = time.perf_counter() - started
+    outputs, losses, seconds = _timed_steps(task, moved, autocast)
     height, width = moved.images.shape[-2:]
     with torch.no_grad():
         started = time.perf_counter()
@@ -77,6 +69,23 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
         "estimated_seconds": estimate,
         "class_names": list(parts.data.splits.class_names),
     }
+
+
+def _timed_steps(task: DetectionTask, batch: Batch, autocast: torch.autocast) -> tuple[Any, Mapping[str, Tensor], float]:
+    """Forward and backward passes over one batch: outputs and losses of the last, and its seconds."""
+    seconds = 0.0
+    for _ in range(_BACKWARD_STEPS):
+        task.detector.zero_grad()
+        started = time.perf_counter()
+        with autocast:
+            outputs = task(batch.images)
+        losses = task.detector.loss(outputs, batch.targets)
+        total = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(total):
+            raise NonFiniteLossError({k: float(v.detach()) for k, v in losses.items()}, [m.image_id for m in batch.metas], [m.source for m in batch.metas], 0, 0)
+        total.backward()
+        seconds = time.perf_counter() - started
+    return outputs, losses, seconds
 
 
 def _estimate(config: RunConfig, splits: Any, seconds: float, decode_seconds: float) -> float:

@@ -15,7 +15,7 @@ from backbones.testing import BackboneContractError
 
 REAL = [
     "tf_efficientnet_lite0", "mobilenetv3_small_050", "mobilenetv4_conv_small_035", "resnet10t", "convnext_atto", "regnetx_002", "rexnet_100", "repvgg_a0", "densenet121",
-    "dla46_c", "efficientvit_b0", "mobilevit_xxs", "ghostnet_050", "lcnet_035", "tresnet_m", "levit_128s", "pit_ti_224", "legacy_xception",
+    "dla46_c", "efficientvit_b0", "mobilevit_xxs", "ghostnet_050", "lcnet_035", "tresnet_m", "levit_128s", "pit_ti_224", "coat_tiny", "efficientvim_m1", "legacy_xception",
     "swin_tiny_patch4_window7_224", "vit_tiny_patch16_224",
     "torchvision:mobilenet_v3_small", "torchvision:resnet18", "torchvision:shufflenet_v2_x0_5", "torchvision:regnet_x_400mf", "torchvision:googlenet", "torchvision:swin_t",
 ]  # fmt: skip
