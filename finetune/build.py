@@ -69,16 +69,22 @@ def build_datamodule(config: RunConfig) -> DetectionDataModule:
     return DetectionDataModule(config.data, seed=config.seed)
 
 
+def is_pretrained(config: RunConfig) -> bool:
+    """Whether there is anything to keep: without pretrained weights nothing is frozen and the backbone has the full rate."""
+    return config.backbone.weights != "none" or config.detector.weights is not None
+
+
 def build_task(config: RunConfig, detector: Any) -> DetectionTask:
     """The training task of a run."""
-    train = config.train
+    train, freeze = config.train, config.freeze
+    pretrained = is_pretrained(config)
     return DetectionTask(
         detector,
-        freeze=FreezePolicy(config.freeze.policy, config.freeze.stages, config.freeze.batchnorm),
+        freeze=FreezePolicy(freeze.policy, freeze.stages, freeze.batchnorm) if pretrained else FreezePolicy(),
         optimizer=train.optimizer,
         lr=train.lr,
-        backbone_lr_scale=train.backbone_lr_scale,
-        layer_decay=train.layer_decay,
+        backbone_lr_scale=train.backbone_lr_scale if pretrained else 1.0,
+        layer_decay=train.layer_decay if pretrained else 1.0,
         momentum=train.momentum,
         weight_decay=train.weight_decay,
         schedule=train.schedule,

@@ -133,7 +133,7 @@ class SSDLiteConfig:
 
 @dataclass(frozen=True)
 class FreezeConfig:
-    """What stays as it was pretrained.
+    """What stays as it was pretrained; without pretrained weights nothing does.
 
     Args:
         policy: "none", "backbone" (all of it), "stages" (stem and the first ones) or "norms" (all its normalisation layers).
@@ -154,7 +154,7 @@ class TrainConfig:
         epochs: Passes over the training split.
         optimizer: "sgd" (Nesterov momentum) or "adamw".
         lr: Rate of the new layers at the default batch of ``data.batch_size * accumulate * processes``; not rescaled.
-        backbone_lr_scale: Rate of the backbone as a share of ``lr``.
+        backbone_lr_scale: Rate of a pretrained backbone as a share of ``lr``.
         layer_decay: Each backbone stage further from the head gets its rate multiplied by this.
         momentum: SGD momentum.
         weight_decay: Not applied to norms and biases.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from backbones.errors import DataError, FinetuneError, UsageError
 from backbones.freeze import count_parameters
-from finetune.build import build_datamodule, build_detector, build_preprocess, build_task, build_trainer, choose_precision, quiet_lightning
+from finetune.build import build_datamodule, build_detector, build_preprocess, build_task, build_trainer, choose_precision, is_pretrained, quiet_lightning
 from finetune.callbacks.checkpoints import Checkpoints, checkpoint_size
 from finetune.callbacks.early_stop import EarlyStop
 from finetune.callbacks.guard import NonFiniteReport
@@ -118,6 +118,8 @@ def prepare(config: RunConfig, log: RunLog) -> Parts:
     if start:
         log.say(*load_start_weights(detector, start, splits.class_names, config.detector.keep_classes))
     task = build_task(config, detector)
+    if not is_pretrained(config):
+        log.say("the backbone starts from random weights: nothing is frozen and it learns at the full rate, whatever the settings for pretrained ones say")
     log.say(*model_lines(detector, config), *freeze_lines(task.policy, detector))
     return Parts(config, data, detector, task, log)
 
