@@ -38,6 +38,7 @@ class EvaluateOptions:
         predictions: COCO-format results to score instead of a run.
         protocol: Any of "coco", "voc2007-11pt", "voc2012-area"; default: those of the run, or coco.
         split: Split to score.
+        one_based: VOC data scored with --predictions: coordinates count pixels from 1, as in the devkit.
         batch_size: Images per forward pass.
         device: "auto", "cpu", "cuda", ...
         json: File for the figures as JSON; "-" is stdout.
@@ -48,6 +49,7 @@ class EvaluateOptions:
     predictions: str | None = None
     protocol: tuple[Literal["coco", "voc2007-11pt", "voc2012-area"], ...] = ()
     split: str = "val"
+    one_based: bool = True
     batch_size: Annotated[int, AT_LEAST_1] = 8
     device: str = "auto"
     json: str | None = None

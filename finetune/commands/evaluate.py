@@ -49,7 +49,7 @@ def run(options: EvaluateOptions) -> int:
 
 
 def _score_file(options: EvaluateOptions, data: str, predictions: str) -> list[EvalResult]:
-    truth = load_truth(data, options.split)
+    truth = load_truth(data, options.split, options.one_based)
     _say_map(truth)
     rows, remarks = read_predictions(predictions, truth)
     for remark in remarks:

@@ -17,15 +17,16 @@ from finetune.nearest import did_you_mean
 SPLITS = ("train", "val", "test")
 
 
-def load_truth(data: str, split: str) -> BoxSplit:
+def load_truth(data: str, split: str, one_based: bool = True) -> BoxSplit:
     """Read annotations to score a file of predictions with; pictures are not needed.
 
     Args:
         data: COCO file (scored as a whole), or folder.
         split: Split of a folder that has several.
+        one_based: VOC files count pixels from 1.
     """
     check_split(split)
-    return load_annotations(DataConfig(root=data), split)
+    return load_annotations(DataConfig(root=data, one_based=one_based), split)
 
 
 def load_run_truth(config: DataConfig, seed: int, split: str) -> BoxSplit:
