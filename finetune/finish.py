@@ -70,7 +70,8 @@ def draw_pictures(loaded: LoadedRun, split: BoxSplit, folder: RunFolder, count: 
     filled = np.flatnonzero(boxes) if boxes.any() else np.arange(len(split))
     chosen = filled[np.unique(np.linspace(0, len(filled) - 1, min(count, len(filled))).round().astype(int))]
     for index in chosen:
-        image = read_image(split.paths[index], loaded.config.data.channels)
+        height, width = (int(side) for side in split.original_hw[index])
+        image = read_image(split.paths[index], loaded.config.data.channels, (height, width))
         rows = split.rows(int(index))
         picture = draw_comparison(image, loaded.predict([image])[0], split.boxes[rows], split.labels[rows], loaded.class_names, split.ignore[rows])
         picture.save(folder.pictures / f"{split.paths[index].stem}.jpg")
