@@ -10,46 +10,20 @@ from numpy.typing import NDArray
 
 from finetune.evaluation.base import EvalResult
 from finetune.evaluation.diagnose import absent_classes, diagnose
-from finetune.evaluation.store import DetectionStore, Rows, State
+from finetune.evaluation.store import CollectingEvaluator, Rows
 
 if TYPE_CHECKING:
     from faster_coco_eval import COCO
 
-    from detectors.types import BoxDetections, ImageMeta
-    from finetune.data.types import BoxSplit
 
 KEYS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 _SIZES = {"s": "small objects (under 32 x 32 pixels)", "m": "medium objects (32 x 32 to 96 x 96 pixels)", "l": "large objects (over 96 x 96 pixels)"}
 
 
-class CocoEvaluator:
+class CocoEvaluator(CollectingEvaluator):
     """COCO box AP and AR over IoU 0.50:0.95, areas in original pixels; crowd and difficult boxes are ignored as COCO ignores crowds."""
 
     protocol = "coco"
-
-    def __init__(self, split: BoxSplit) -> None:
-        self.split = split
-        self.store = DetectionStore(split)
-
-    def reset(self) -> None:
-        """Forget all detections."""
-        self.store.reset()
-
-    def process(self, detections: Sequence[BoxDetections], metas: Sequence[ImageMeta]) -> None:
-        """Add the detections of some images, in original pixels."""
-        self.store.process(detections, metas)
-
-    def add(self, rows: Rows) -> None:
-        """Add detections that were read from a file."""
-        self.store.add(rows)
-
-    def state(self) -> State:
-        """What was collected, as plain arrays for another process."""
-        return self.store.state()
-
-    def merge(self, state: State) -> None:
-        """Add what another process collected; repeated images count once."""
-        self.store.merge(state)
 
     def evaluate(self) -> EvalResult:
         """Score everything processed since the last reset."""

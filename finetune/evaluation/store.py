@@ -108,3 +108,31 @@ class DetectionStore:
         self._append(theirs.take(new))
         self._seen |= state["seen"].astype(np.bool_)
         self.dropped += int(state["dropped"])
+
+
+class CollectingEvaluator:
+    """The half that evaluators of boxes have in common: they collect detections of a split, here or from other processes."""
+
+    def __init__(self, split: BoxSplit) -> None:
+        self.split = split
+        self.store = DetectionStore(split)
+
+    def reset(self) -> None:
+        """Forget all detections."""
+        self.store.reset()
+
+    def process(self, detections: Sequence[BoxDetections], metas: Sequence[ImageMeta]) -> None:
+        """Add the detections of some images, in original pixels."""
+        self.store.process(detections, metas)
+
+    def add(self, rows: Rows) -> None:
+        """Add detections that were read from a file."""
+        self.store.add(rows)
+
+    def state(self) -> State:
+        """What was collected, as plain arrays for another process."""
+        return self.store.state()
+
+    def merge(self, state: State) -> None:
+        """Add what another process collected; repeated images count once."""
+        self.store.merge(state)

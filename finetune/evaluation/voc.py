@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +10,9 @@ from numpy.typing import NDArray
 from finetune.evaluation.base import EvalResult
 from finetune.evaluation.diagnose import absent_classes, diagnose
 from finetune.evaluation.overlap import match_best
-from finetune.evaluation.store import DetectionStore, Rows, State
+from finetune.evaluation.store import CollectingEvaluator
 
 if TYPE_CHECKING:
-    from detectors.types import BoxDetections, ImageMeta
     from finetune.data.types import BoxSplit
 
 Curve = NDArray[np.float64]
@@ -40,7 +38,7 @@ def area_ap(recall: Curve, precision: Curve) -> float:
 RULES = {"voc2007-11pt": eleven_point_ap, "voc2012-area": area_ap}
 
 
-class VocEvaluator:
+class VocEvaluator(CollectingEvaluator):
     """VOC mean AP on devkit coordinates.
 
     A detection belongs to the object of its class and image that it overlaps most (widths count inclusive pixels: + 1).
@@ -54,30 +52,9 @@ class VocEvaluator:
     """
 
     def __init__(self, split: BoxSplit, protocol: str, iou_threshold: float = 0.5) -> None:
+        super().__init__(split)
         self.protocol = protocol
-        self.split = split
         self.iou_threshold = iou_threshold
-        self.store = DetectionStore(split)
-
-    def reset(self) -> None:
-        """Forget all detections."""
-        self.store.reset()
-
-    def process(self, detections: Sequence[BoxDetections], metas: Sequence[ImageMeta]) -> None:
-        """Add the detections of some images, in original pixels."""
-        self.store.process(detections, metas)
-
-    def add(self, rows: Rows) -> None:
-        """Add detections that were read from a file."""
-        self.store.add(rows)
-
-    def state(self) -> State:
-        """What was collected, as plain arrays for another process."""
-        return self.store.state()
-
-    def merge(self, state: State) -> None:
-        """Add what another process collected; repeated images count once."""
-        self.store.merge(state)
 
     def evaluate(self) -> EvalResult:
         """Score everything processed since the last reset."""
