@@ -9,16 +9,11 @@ import numpy as np
 
 from backbones.errors import DataError
 from finetune.data.classes import ClassMap
-from finetune.data.findings import Findings
+from finetune.data.findings import Findings, Kind
 from finetune.data.images import check_images
+from finetune.data.kinds import BOX_CLIPPED, BOX_DROPPED, CLASS_LEFT_OUT, PICTURE_UNROTATED, SIZE_DIFFERS
 from finetune.data.raw import RawBox, RawSplit
 from finetune.data.types import BoxSplit
-
-CLIPPED = "boxes reach outside their picture and are clipped"
-DEGENERATE = "boxes without area (or outside their picture) dropped"
-OTHER_CLASS = "boxes of classes that are not included left out"
-OTHER_SIZE = "pictures have another size than their annotations say; boxes are taken as pixels of the file"
-UNROTATED = "pictures with an EXIF rotation are read without it, because their annotations are"
 
 
 def build_split(name: str, raw: RawSplit, class_map: ClassMap, findings: Findings, *, open_images: bool = True, as_written: bool = False) -> BoxSplit:
@@ -38,7 +33,7 @@ def build_split(name: str, raw: RawSplit, class_map: ClassMap, findings: Finding
         if box.name in class_map.label_of:
             kept[box.image].append(box)
         else:
-            findings.add(OTHER_CLASS, f"{box.name} ({_place(raw, box)})")
+            findings.add(CLASS_LEFT_OUT, raw.images[box.image].annotation_file, box.annotation_id, f"({box.name})")
     rows = [box for boxes in kept for box in boxes]
     image_of = np.array([box.image for box in rows], np.int64)
     boxes = np.array([box.xyxy for box in rows], np.float64).reshape(-1, 4)
@@ -84,9 +79,9 @@ def _sizes(raw: RawSplit, findings: Findings) -> np.ndarray:
     for image, header in zip(raw.images, check_images([image.path for image in raw.images]), strict=True):
         frame = header.frame_hw(image.declared_hw)
         if 0 not in image.declared_hw and frame != tuple(image.declared_hw):
-            findings.add(OTHER_SIZE, f"{image.path.name} is {frame[1]}x{frame[0]}, not {image.declared_hw[1]}x{image.declared_hw[0]}")
+            findings.add(SIZE_DIFFERS, image.path, value=f"is {frame[1]}x{frame[0]}, not {image.declared_hw[1]}x{image.declared_hw[0]}", image=image.path)
         elif frame != header.upright_hw:
-            findings.add(UNROTATED, image.path.name)
+            findings.add(PICTURE_UNROTATED, image.path, image=image.path)
         sizes.append(frame)
     return np.array(sizes, np.int32).reshape(-1, 2)
 
@@ -96,15 +91,20 @@ def _clip(raw: RawSplit, rows: list[RawBox], boxes: np.ndarray, whole: np.ndarra
     clipped = np.clip(boxes, 0, limits)
     good = whole & (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
     for row in np.flatnonzero(~good):
-        findings.add(DEGENERATE, f"{_place(raw, rows[row])} {_corners(boxes[row])}")
+        _add(findings, BOX_DROPPED, raw, rows[row], _corners(boxes[row]))
     for row in np.flatnonzero(good & (np.abs(clipped - boxes) > 0.5).any(1)):  # half a pixel is rounding in the file
-        findings.add(CLIPPED, f"{_place(raw, rows[row])} {_corners(boxes[row])} in {hw[row][1]}x{hw[row][0]}")
+        _add(findings, BOX_CLIPPED, raw, rows[row], f"{_corners(boxes[row])} in {hw[row][1]}x{hw[row][0]}")
     if len(rows) and not good.any():
         raise DataError(
             f"all {len(rows)} boxes are degenerate or outside their pictures, for example {_place(raw, rows[0])} {_corners(boxes[0])}; "
             "boxes are pixels: x, y, width, height in COCO, corners in VOC"
         )
     return clipped, good
+
+
+def _add(findings: Findings, kind: Kind, raw: RawSplit, box: RawBox, value: str) -> None:
+    image = raw.images[box.image]
+    findings.add(kind, image.annotation_file, box.annotation_id, value, image=image.path, box=box.xyxy)
 
 
 def _corners(box: np.ndarray) -> str:

@@ -9,10 +9,8 @@ from typing import Any
 
 from backbones.errors import DataError
 from finetune.data.findings import Findings, name_some
+from finetune.data.kinds import ANNOTATION_ORPHAN, BOX_UNUSABLE
 from finetune.data.raw import RawBox, RawImage, RawSplit
-
-NO_BOX = "annotations without a usable box dropped"
-NO_IMAGE = "annotations of images that the file does not list dropped"
 
 
 def read_coco(file: Path, image_dirs: tuple[Path, ...], findings: Findings, *, need_images: bool = True) -> RawSplit:
@@ -109,18 +107,17 @@ def _read_boxes(file: Path, content: dict[str, Any], names: dict[Any, str], rows
         if not isinstance(number, int | str) or number in seen:
             number = f"#{row}"  # no id, or one that is used twice: the place in the file instead
         seen.add(number)
-        place = f"{file.name}, annotation {number}"
         category, image = annotation.get("category_id"), annotation.get("image_id")
         if not isinstance(image, int | str) or image not in rows:
             homeless += 1
-            findings.add(NO_IMAGE, f"{place} (image {image})")
+            findings.add(ANNOTATION_ORPHAN, file, number, f"(image {image})")
             continue
         if not _is_id(category) or category not in names:
             unknown.append(f"annotation {number} has category_id {_short(category)}")
             continue
         xyxy = _xyxy(annotation.get("bbox"))
         if xyxy is None:
-            findings.add(NO_BOX, f"{place} (bbox {_short(annotation.get('bbox'))})")
+            findings.add(BOX_UNUSABLE, file, number, f"(bbox {_short(annotation.get('bbox'))})", image=split.images[rows[image]].path)
             continue
         area = annotation.get("area")
         has_area = isinstance(area, int | float) and not isinstance(area, bool) and math.isfinite(area) and area >= 0

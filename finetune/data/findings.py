@@ -1,33 +1,162 @@
-"""What the readers noticed in the data and repaired: counted, and the first few named."""
+"""What is wrong or odd in the data: noted by the readers, by the checks before training, and by the data doctor.
+
+There are two ways to note something. ``add``: training goes on (the item was repaired or left out). ``fault``: training
+cannot go on. A strict sink (training) collects faults until ``raise_faults`` turns them into one DataError; a lenient one
+(the doctor) records them like everything else, and who reported one skips the item and reads on.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from backbones.errors import DataError
 
 _NAMED = 3
+_MOST_IN_ERROR = 3  # kinds
+
+Severity = Literal["error", "warning", "note"]
 
 
-@dataclass
+@dataclass(frozen=True)
+class Kind:
+    """A kind of finding; all of them stand in ``finetune/data/kinds.py``.
+
+    Args:
+        name: For machines, never renamed: "box-outside".
+        severity: "error" (training stops at it, throws something away, or its scores cannot be trusted), "warning" (training
+            goes on, but may be worse for it) or "note" (worth knowing).
+        what: End of a sentence that starts with a count: "boxes reach outside their picture and are clipped".
+        remedy: What to do about it.
+    """
+
+    name: str
+    severity: Severity
+    what: str
+    remedy: str
+
+
+class Finding(NamedTuple):
+    """One thing that was found.
+
+    Args:
+        kind: What it is.
+        split: train, val, test, or "" where it concerns all.
+        file: The annotation file or the picture at fault.
+        annotation: Annotation id, or "file.xml#2"; None where it is not about one annotation.
+        value: What stands there, in words.
+        remedy: What to do, where that is more exact than the kind's own.
+        image: The picture that shows it.
+        box: x1, y1, x2, y2 at pixel edges of the picture, to mark it.
+    """
+
+    kind: Kind
+    split: str
+    file: Path
+    annotation: int | str | None = None
+    value: str = ""
+    remedy: str = ""
+    image: Path | None = None
+    box: tuple[float, float, float, float] | None = None
+
+    @property
+    def place(self) -> str:
+        """File name, annotation and value: "train.json, annotation 7 (1, 2, 1, 2)"."""
+        number, file = self.annotation, self.file.name
+        where = file if number is None else str(number) if str(number).startswith(file) else f"{file}, annotation {number}"
+        return f"{where} {self.value}".rstrip()
+
+
 class Findings:
-    """Counts by kind, with the places of the first few. A kind is the end of a sentence that starts with a count, as in "boxes clipped to their picture"."""
+    """A sink for findings.
 
-    counts: dict[str, int] = field(default_factory=dict)
-    places: dict[str, list[str]] = field(default_factory=dict)
+    Args:
+        lenient: Record everything and never raise; otherwise only counts and the first few of a kind are kept.
 
-    def add(self, kind: str, place: str) -> None:
-        """Count one more of ``kind`` at ``place`` (a file, with the annotation id where there is one)."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        named = self.places.setdefault(kind, [])
-        if len(named) < _NAMED:
-            named.append(place)
+    Attributes:
+        split: The split that is being read: findings are noted under it.
+    """
 
-    def count(self, kind: str) -> int:
+    def __init__(self, lenient: bool = False) -> None:
+        self.lenient = lenient
+        self.split = ""
+        self.rows: list[Finding] = []
+        self._counts: dict[Kind, int] = {}
+        self._places: dict[Kind, list[Finding]] = {}
+        self._faults: list[Finding] = []
+
+    def add(
+        self,
+        kind: Kind,
+        file: Path,
+        annotation: int | str | None = None,
+        value: str = "",
+        *,
+        remedy: str = "",
+        image: Path | None = None,
+        box: tuple[float, float, float, float] | None = None,
+    ) -> None:
+        """Note something that training survives; arguments as in ``Finding``."""
+        self._keep(Finding(kind, self.split, file, annotation, value, remedy, image, box))
+
+    def fault(
+        self,
+        kind: Kind,
+        file: Path,
+        annotation: int | str | None = None,
+        value: str = "",
+        remedy: str = "",
+        *,
+        image: Path | None = None,
+        box: tuple[float, float, float, float] | None = None,
+    ) -> None:
+        """Note something that training cannot go on with, then skip the item; arguments as in ``Finding``.
+
+        At the end of the file, or at once where nothing more can be read, the caller asks for ``raise_faults``.
+        """
+        finding = Finding(kind, self.split, file, annotation, value, remedy, image, box)
+        if self.lenient:
+            self._keep(finding)
+        else:
+            self._faults.append(finding)
+
+    def raise_faults(self) -> None:
+        """Raise one DataError for all faults that were noted since the last call; a lenient sink has none."""
+        faults, self._faults = self._faults, []
+        if faults:
+            raise DataError(fault_line(faults))
+
+    def count(self, kind: Kind) -> int:
         """How many of ``kind`` were seen."""
-        return self.counts.get(kind, 0)
+        return self._counts.get(kind, 0)
 
     def lines(self) -> list[str]:
         """One line for each kind: the count, the kind, the first few places."""
-        return [f"{count} {kind}: {name_some(self.places[kind], count)}" for kind, count in self.counts.items()]
+        return [f"{count} {kind.what}: {name_some([finding.place for finding in self._places[kind]], count)}" for kind, count in self._counts.items()]
+
+    def _keep(self, finding: Finding) -> None:
+        self._counts[finding.kind] = self._counts.get(finding.kind, 0) + 1
+        named = self._places.setdefault(finding.kind, [])
+        if len(named) < _NAMED:
+            named.append(finding)
+        if self.lenient:
+            self.rows.append(finding)
+
+
+def fault_line(faults: Sequence[Finding]) -> str:
+    """Faults as one line: per file and kind the count, the first few places and the remedy."""
+    groups: dict[tuple[Path, Kind], list[Finding]] = {}
+    for finding in faults:
+        groups.setdefault((finding.file, finding.kind), []).append(finding)
+    parts = []
+    for (file, kind), rows in list(groups.items())[:_MOST_IN_ERROR]:
+        named = [" ".join(word for word in ("" if row.annotation is None else f"annotation {row.annotation}", row.value) if word) for row in rows]
+        shown = name_some([name for name in named if name], len(rows))
+        parts.append(f"{file}: {len(rows)} {kind.what}" + (f": {shown}" if shown else "") + f"; {rows[0].remedy or kind.remedy}")
+    more = len(groups) - len(parts)
+    return "; ".join(parts) + (f"; and {more} more kinds of faults (finetune check lists all)" if more > 0 else "")
 
 
 def name_some(places: list[str] | tuple[str, ...], count: int | None = None, most: int = _NAMED) -> str:

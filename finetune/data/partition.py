@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from finetune.data.findings import Findings
+from finetune.data.kinds import SEVERAL_FILES, SEVERAL_IDS
 from finetune.data.raw import RawImage, RawSplit
 
 
@@ -25,13 +26,13 @@ def join_sources(raws: list[RawSplit], findings: Findings) -> RawSplit:
         for image in raw.images:
             path = image.path.resolve()
             if path in row_of_path:
-                findings.add("images are in several annotation files: their boxes are joined", image.path.name)
+                findings.add(SEVERAL_FILES, image.path)
             else:
                 number = image.image_id if image.image_id not in used_ids else f"{image.annotation_file.stem}:{image.image_id}"
                 while number in used_ids:
                     number = f"{image.annotation_file.parent.name}/{number}"
                 if number != image.image_id:
-                    findings.add("image ids are used in several annotation files: the file's name goes before them", str(number))
+                    findings.add(SEVERAL_IDS, image.annotation_file, value=f"image id {number}")
                 used_ids.add(number)
                 row_of_path[path] = len(joined.images)
                 joined.images.append(RawImage(number, image.path, image.declared_hw, image.annotation_file))

@@ -11,6 +11,7 @@ from finetune.data.assemble import build_split, fingerprint_of
 from finetune.data.classes import ClassMap, build_class_map
 from finetune.data.coco import read_coco
 from finetune.data.findings import Findings
+from finetune.data.kinds import CLASS_PARENT, CLASS_RENUMBERED
 from finetune.data.layouts import Layout, find_layout, named_source
 from finetune.data.overview import describe, without_empty
 from finetune.data.partition import join_sources, overlap, seeded_partition
@@ -200,11 +201,11 @@ def _class_map(raws: dict[str, RawSplit], config: DataConfig, findings: Findings
     placeholders = set.union(*(raw.placeholders for raw in raws.values())) - {box.name for raw in raws.values() for box in raw.boxes}
     placeholders -= {*config.include, *config.rename}
     for name in sorted(placeholders):
-        findings.add("classes left out that are only the parent of the others", name)
+        findings.add(CLASS_PARENT, Path(config.root), value=f"class {name}")
     kept = [{name: number for name, number in raw.categories.items() if name not in placeholders} for raw in raws.values()]
     if not any(kept):
         raise DataError(f"{config.root}: the annotations name no class")
     class_map = build_class_map(kept, config.include, config.rename)
     if class_map.renumbered:
-        findings.add("class maps renumbered 1..C, because the files use one category id for different names", str(config.root))
+        findings.add(CLASS_RENUMBERED, Path(config.root))
     return class_map

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from backbones.errors import DataError
 from finetune.data.findings import Findings, name_some
+from finetune.data.kinds import BOX_UNUSABLE, PICTURE_ORPHAN
 from finetune.data.raw import RawBox, RawImage, RawSplit
 
-NO_BOX = "objects without a usable bndbox dropped"
-UNLABELLED = "pictures without an XML file left out"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 
 
@@ -40,7 +39,7 @@ def read_voc(pairs: list[tuple[str, Path, Path]], findings: Findings, *, one_bas
             split.categories.setdefault(name, 0)
             xyxy = _corners(item)
             if xyxy is None:
-                findings.add(NO_BOX, place)
+                findings.add(BOX_UNUSABLE, xml, place, image=picture)
                 continue
             if one_based and xyxy[2] > xyxy[0] and xyxy[3] > xyxy[1]:  # a box without area stays so, and is dropped later
                 xyxy = (xyxy[0] - 1, xyxy[1] - 1, xyxy[2], xyxy[3])
@@ -116,7 +115,7 @@ def pair_folder(xml_dir: Path, image_dirs: tuple[Path, ...], findings: Findings,
     used = {picture for _, _, picture in pairs}
     for path in pictures.values():
         if path not in used:
-            findings.add(UNLABELLED, path.name)
+            findings.add(PICTURE_ORPHAN, path, image=path)
     return pairs
 
 

@@ -71,7 +71,7 @@ def test_from_files(tmp_path: Path) -> None:
     assert some.get("train").labels.tolist() == [1, 1, 0]
     fewer = load_splits(DataConfig(**config, include=("cow",)))  # type: ignore[arg-type]
     assert fewer.get("train").labels.tolist() == [0]
-    assert any("4 boxes of classes that are not included left out: cat (all.json, annotation 100)" in line for line in fewer.summary)
+    assert any("4 boxes of classes that are not included left out: all.json, annotation 100 (cat)" in line for line in fewer.summary)
     assert len({splits.fingerprint, some.fingerprint, fewer.fingerprint}) == 3
 
 
