@@ -43,7 +43,7 @@ def _few_threads() -> None:
     """Small tensors run fastest on few threads, and runs of several test sessions do not fight for cores."""
     import torch
 
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.set_num_threads(min(int(os.environ["OMP_NUM_THREADS"]), os.cpu_count() or 1))
 
 
 @pytest.fixture(autouse=True)
