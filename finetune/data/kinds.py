@@ -17,6 +17,7 @@ ANNOTATION_BROKEN = Kind("annotation-broken", "error", "annotations are no objec
 ANNOTATION_ORPHAN = Kind("annotation-orphan", "error", "annotations of images that the file does not list dropped", "list the images, or take the annotations out")
 SEVERAL_FILES = Kind("image-in-several-files", "note", "images are in several annotation files: their boxes are joined", "nothing, if that is meant")
 SEVERAL_IDS = Kind("image-id-in-several-files", "note", "image ids are used in several annotation files: the file's name goes before them", "nothing")
+SPLIT_EMPTY = Kind("split-empty", "error", "splits have no images", "list images in them, or leave them out with data.val [] or data.test []")
 
 # classes
 CATEGORY_BROKEN = Kind("category-broken", "error", "categories have no usable id and name", "give every category an integer id and a name")
@@ -31,7 +32,7 @@ CLASS_LEFT_OUT = Kind("class-left-out", "note", "boxes of classes that are not i
 PICTURE_MISSING = Kind("picture-missing", "error", "pictures are missing", "put them there, or set data.images to their folder")
 PICTURE_ORPHAN = Kind("picture-orphan", "warning", "pictures without an XML file left out", "annotate them; a picture that shows nothing is an XML without objects")
 PICTURE_UNROTATED = Kind("picture-unrotated", "note", "pictures with an EXIF rotation are read without it, because their annotations are", "nothing; other tools may turn them")
-SIZE_DIFFERS = Kind("size-differs", "warning", "pictures have another size than their annotations say; boxes are taken as pixels of the file", "scale the boxes if they were drawn on a copy of that size")
+SIZE_DIFFERS = Kind("size-differs", "warning", "pictures have another size than their annotations say; boxes are taken as pixels of the file", "scale boxes that were drawn on a copy of that size")
 
 # boxes
 BOX_UNUSABLE = Kind("box-unusable", "error", "annotations without a usable box dropped", "write four finite numbers, or take the annotations out")

@@ -11,7 +11,7 @@ from finetune.data.assemble import build_split, fingerprint_of
 from finetune.data.classes import ClassMap, build_class_map
 from finetune.data.coco import read_coco
 from finetune.data.findings import Findings
-from finetune.data.kinds import CLASS_PARENT, CLASS_RENUMBERED
+from finetune.data.kinds import CLASS_PARENT, CLASS_RENUMBERED, SPLIT_EMPTY
 from finetune.data.layouts import Layout, find_layout, named_source
 from finetune.data.overview import describe, without_empty
 from finetune.data.partition import join_sources, overlap, seeded_partition
@@ -43,6 +43,37 @@ class DataSplits:
         return found[split]
 
 
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """What the annotation files say, split by split, before pictures are opened; ``notes`` are lines for the user."""
+
+    root: Path
+    layout: Layout
+    raws: dict[str, RawSplit]
+    class_map: ClassMap
+    notes: list[str]
+
+
+def gather(config: DataConfig, seed: int, findings: Findings) -> Gathered:
+    """Find and read the annotations of all splits; with a lenient sink all that can be read, whatever is wrong with the rest.
+
+    Raises:
+        DataError: Nothing is found, or what is found cannot be used.
+        UsageError: ``include`` or ``rename`` name classes that are not there.
+    """
+    root, layout = locate(config)
+    notes, raws = [f"data: {layout.name} in {root}"], {}
+    for name in SPLITS:
+        findings.split = name
+        if (raw := _read(layout.sources.get(name, ()), config, findings, notes, name)) is not None:
+            raws[name] = raw
+    findings.split = ""
+    if not raws:
+        raise DataError(f"{root}: no split to read; set data.train, data.val or data.test")
+    _separate(raws, config, seed, notes, findings)
+    return Gathered(root, layout, raws, _class_map(raws, config, findings), notes)
+
+
 def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
     """Find, read and check train, val and test.
 
@@ -56,13 +87,9 @@ def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
         DataError: Nothing is found, or what is found cannot be used.
         UsageError: ``include`` or ``rename`` name classes that are not there.
     """
-    root, layout = locate(config)
-    findings, notes = Findings(), [f"data: {layout.name} in {root}"]
-    raws = {name: raw for name in SPLITS if (raw := _read(layout.sources.get(name, ()), config, findings, notes, name)) is not None}
-    if not raws:
-        raise DataError(f"{root}: no split to read; set data.train, data.val or data.test")
-    _separate(raws, config, seed, notes)
-    class_map = _class_map(raws, config, findings)
+    findings = Findings()
+    gathered = gather(config, seed, findings)
+    root, raws, class_map, notes = gathered.root, gathered.raws, gathered.class_map, gathered.notes
     splits = {name: build_split(name, raw, class_map, findings) for name, raw in raws.items()}
     if "train" in splits and not config.keep_empty:
         splits["train"] = without_empty(splits["train"], notes)
@@ -173,11 +200,15 @@ def _read(sources: tuple[Source, ...], config: DataConfig, findings: Findings, n
     return join_sources(raws, findings) if raws else None
 
 
-def _separate(raws: dict[str, RawSplit], config: DataConfig, seed: int, notes: list[str]) -> None:
+def _separate(raws: dict[str, RawSplit], config: DataConfig, seed: int, notes: list[str], findings: Findings) -> None:
     """Make sure that there is a validation split, and that train shares no picture with it."""
-    for name, raw in raws.items():
-        if not raw.images:
+    for name in [name for name, raw in raws.items() if not raw.images]:
+        if not findings.lenient:
             raise DataError(f"split {name!r} of {config.root} has no images")
+        findings.split = name
+        findings.fault(SPLIT_EMPTY, Path(config.root))
+        del raws[name]
+    findings.split = ""
     for name in ("val", "test"):
         if "train" not in raws or name not in raws:
             continue
