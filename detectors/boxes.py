@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,19 @@ def generalized_iou(first: Tensor, second: Tensor) -> Tensor:
     height = torch.maximum(first[..., 3], second[..., 3]) - torch.minimum(first[..., 1], second[..., 1])
     hull = width * height
     return shared / (union + tiny) - (hull - union) / (hull + tiny)
+
+
+def complete_iou(first: Tensor, second: Tensor) -> Tensor:
+    """Elementwise CIoU (arXiv:1911.08287) of predicted and true boxes [..., 4] that broadcast: IoU less distance of centres and difference of shape."""
+    tiny = torch.finfo(first.dtype).eps
+    overlap = iou(first, second)
+    hull = torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2])
+    apart = (first[..., :2] + first[..., 2:] - second[..., :2] - second[..., 2:]) / 2
+    angle = torch.atan2(second[..., 2] - second[..., 0], second[..., 3] - second[..., 1]) - torch.atan2(first[..., 2] - first[..., 0], first[..., 3] - first[..., 1])
+    shape = 4 / math.pi**2 * angle.square()
+    with torch.no_grad():
+        weight = shape / (1 - overlap + shape + tiny)
+    return overlap - apart.square().sum(-1) / (hull.square().sum(-1) + tiny) - weight * shape
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,9 @@ class DataConfig:
         input_size: Network input, height and width in pixels.
         resize: "stretch" to the input size, or "letterbox" (keep the shape, pad).
         augment: Strength of training augmentation.
+        mosaic: Share of training samples made of four pictures; not in the last epochs.
+        mixup: Share of training samples blended with a second one; not in the last epochs.
+        copy_paste: Share of training samples into which objects of a second one are pasted; not in the last epochs.
         batch_size: Images per step and process.
         workers: Loader processes per process; -1 chooses by the number of cores.
         channels: Image channels that are read: 3 (RGB) or 1 (grey).
@@ -46,6 +49,9 @@ class DataConfig:
     input_size: tuple[Annotated[int, Range(low=32)], Annotated[int, Range(low=32)]] = (320, 320)
     resize: Literal["stretch", "letterbox"] = "stretch"
     augment: Literal["none", "light", "medium", "strong"] = "light"
+    mosaic: Annotated[float, SHARE] = 0.0
+    mixup: Annotated[float, SHARE] = 0.0
+    copy_paste: Annotated[float, SHARE] = 0.0
     batch_size: Annotated[int, AT_LEAST_1] = 4
     workers: Annotated[int, Range(low=-1)] = -1
     channels: Literal[1, 3] = 3
@@ -108,7 +114,7 @@ class SSDLiteConfig:
         anchors: "ssd" (reference, six per cell), "ssd-a3" (three on the first map) or "square" (one per cell and level).
         matcher: How anchors find their boxes: "iou" (reference), "atss" or "tal" (task-aligned).
         class_loss: "softmax-mining" (reference), "focal", "quality-focal", or "quality-bce" (the score learns the quality of its box).
-        box_loss: "smooth-l1" (reference) or "giou".
+        box_loss: "smooth-l1" (reference), "giou" or "ciou".
         min_negatives: "softmax-mining" only: least negatives mined in each image, so that empty images teach; 0 mines as the reference does.
         score_threshold: Detections must score more.
         nms_iou: Boxes of one class that overlap more are one object.
@@ -122,7 +128,7 @@ class SSDLiteConfig:
     anchors: Literal["ssd", "ssd-a3", "square"] = "square"
     matcher: Literal["iou", "atss", "tal"] = "tal"
     class_loss: Literal["softmax-mining", "focal", "quality-focal", "quality-bce"] = "quality-bce"
-    box_loss: Literal["smooth-l1", "giou"] = "giou"
+    box_loss: Literal["smooth-l1", "giou", "ciou"] = "giou"
     min_negatives: Annotated[int, AT_LEAST_0] = 16
     score_threshold: Annotated[float, SHARE_BELOW_1] = 0.02
     nms_iou: Annotated[float, SHARE] = 0.6
@@ -136,14 +142,21 @@ class FreezeConfig:
     """What stays as it was pretrained; without pretrained weights nothing does.
 
     Args:
-        policy: "none", "backbone" (all of it), "stages" (stem and the first ones) or "norms" (all its normalisation layers).
-        stages: With policy "stages": how many leading entries of the backbone's stages, stem included.
-        batchnorm: "train", or "frozen": backbone BatchNorm keeps its pretrained statistics and affine values.
+        policy: "none", "backbone" (all of it), "stages" (stem and the first ones), "norms" (all its normalisation layers) or
+            "gradual" (pyramid and head train first, then the stages thaw one by one from the top).
+        stages: With policy "stages": how many leading entries of the backbone's stages, stem included, stay frozen; with "gradual": how many are never thawed.
+        batchnorm: "train", or "frozen": backbone BatchNorm keeps its pretrained statistics and affine values, also in stages that have thawed.
+        thaw: With policy "gradual": when the stages thaw, the top one first. Below 1 a share of the budget (the first epoch that starts after it);
+            a whole number from 1 an epoch as the log counts them: 4 trains the stage from the start of epoch 4. Stages without
+            a number stay frozen; empty spreads all of them evenly over the first half of the budget.
+        thaw_warmup: With policy "gradual": share of the budget in which the rate of a stage that has just thawed rises linearly.
     """
 
-    policy: Literal["none", "backbone", "stages", "norms"] = "stages"
+    policy: Literal["none", "backbone", "stages", "norms", "gradual"] = "stages"
     stages: Annotated[int, AT_LEAST_0] = 2
     batchnorm: Literal["train", "frozen"] = "frozen"
+    thaw: tuple[Annotated[float, POSITIVE], ...] = ()
+    thaw_warmup: Annotated[float, SHARE_BELOW_1] = 0.05
 
 
 @dataclass(frozen=True)
@@ -172,6 +185,7 @@ class TrainConfig:
         devices: Passed to Lightning.
         num_nodes: Passed to Lightning.
         strategy: Passed to Lightning.
+        sync_batchnorm: Statistics of the BatchNorm layers that train are those of the batches of all processes; has an effect only with several GPUs.
         loggers: Extra Lightning loggers by name: "tensorboard", "wandb", "mlflow".
     """
 
@@ -196,6 +210,7 @@ class TrainConfig:
     devices: str = "1"
     num_nodes: Annotated[int, AT_LEAST_1] = 1
     strategy: str = "auto"
+    sync_batchnorm: bool = False
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
 
 

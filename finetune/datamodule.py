@@ -15,6 +15,7 @@ from detectors.types import Batch
 from finetune.config import DataConfig
 from finetune.data.batch import collate
 from finetune.data.dataset import DetectionDataset
+from finetune.data.mixing import Mixing
 from finetune.data.preprocess import Preprocess
 from finetune.data.samplers import EvalSampler, TrainSampler
 from finetune.data.splits import DataSplits, load_splits, locate, splits_of
@@ -32,14 +33,16 @@ class DetectionDataModule(pl.LightningDataModule):
         config: The data settings.
         seed: Decides the order, the augmentation, and the validation share where there is no validation split.
         splits: Data that are loaded already; default: read what ``config`` says, at the first use.
+        mix_epochs: Mosaic, mixup and copy-paste only in so many first epochs; None is always.
     """
 
-    def __init__(self, config: DataConfig | None = None, seed: int = 0, splits: DataSplits | None = None) -> None:
+    def __init__(self, config: DataConfig | None = None, seed: int = 0, splits: DataSplits | None = None, mix_epochs: int | None = None) -> None:
         super().__init__()
         self.config = config or DataConfig()
         self.seed = seed
         self._splits = splits
         self._epoch = 0
+        self._mixing = Mixing(self.config.mosaic, self.config.mixup, self.config.copy_paste, mix_epochs)
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that comes next: for a resumed run, whose loader workers start before Lightning tells the sampler."""
@@ -126,7 +129,7 @@ class DetectionDataModule(pl.LightningDataModule):
     def _loader(self, split: BoxSplit, sampler: TrainSampler | EvalSampler, augment: str, drop_last: bool) -> DataLoader[Any]:
         workers = self.config.workers if self.config.workers >= 0 else automatic_workers(len(sampler), self._local_processes())
         return DataLoader(
-            DetectionDataset(split, self.preprocess, augment, self.seed),
+            DetectionDataset(split, self.preprocess, augment, self.seed, self._mixing),
             batch_size=self.config.batch_size,
             sampler=sampler,
             num_workers=workers,

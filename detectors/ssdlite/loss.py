@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from detectors.boxes import PaddedTargets, generalized_iou
+from detectors.boxes import PaddedTargets, complete_iou, generalized_iou
 from detectors.ssdlite.box_coder import BoxCoder
 from detectors.ssdlite.matcher import BACKGROUND, NEITHER, Matches
 
 ClassLossKind = Literal["softmax-mining", "focal", "quality-focal", "quality-bce"]
-BoxLossKind = Literal["smooth-l1", "giou"]
+BoxLossKind = Literal["smooth-l1", "giou", "ciou"]
 
 _NEGATIVES_PER_POSITIVE = 3
 
@@ -119,5 +119,6 @@ class SSDLiteLoss:
         if self.box_loss == "smooth-l1":
             per_box = F.smooth_l1_loss(deltas[image, anchor], self.coder.encode(truth, mine), reduction="none").sum(-1)
         else:
-            per_box = 1 - generalized_iou(self.coder.decode(deltas[image, anchor], mine), truth)
+            overlap = complete_iou if self.box_loss == "ciou" else generalized_iou
+            per_box = 1 - overlap(self.coder.decode(deltas[image, anchor], mine), truth)
         return {"class": classes / count, "box": self.box_weight * (per_box * weight).sum() / count}

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from detectors.types import BoxTarget, ImageMeta
 from finetune.data.images import read_image
+from finetune.data.mixing import Mixing, Piece, build_mosaic, mix_up, paste_objects
 from finetune.data.packed import PackedStrings
 from finetune.data.preprocess import Affine, Preprocess, map_boxes, to_tensor
 from finetune.data.types import BoxSplit
@@ -33,15 +34,17 @@ class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
         preprocess: How a picture becomes an input.
         augment: "none", "light", "medium" or "strong".
         seed: With epoch, rank and index it decides every random choice.
+        mixing: Samples made of several pictures; needs an ``augment`` other than "none".
     """
 
-    def __init__(self, split: BoxSplit, preprocess: Preprocess, augment: str = "none", seed: int = 0) -> None:
+    def __init__(self, split: BoxSplit, preprocess: Preprocess, augment: str = "none", seed: int = 0, mixing: Mixing | None = None) -> None:
         self.split = split
         self.preprocess = preprocess
         self.seed = seed
         self.epoch = 0
         self._paths = PackedStrings([str(path) for path in split.paths])
         self._image_ids = PackedStrings([json.dumps(image_id) for image_id in split.image_ids])
+        self._mixing = mixing or Mixing()
         self._transform = None
         if augment != "none":
             from finetune.data.transforms import build_transform
@@ -57,20 +60,51 @@ class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
 
     def __getitem__(self, key: int | SampleKey) -> tuple[Tensor, BoxTarget, ImageMeta]:
         epoch, rank, index = key if isinstance(key, tuple) else (self.epoch, 0, key)
+        height, width = self.split.original_hw[index].tolist()
+        if self._transform is None:
+            piece, shrink = self._read(index)
+            tensor, affine = self.preprocess.apply(piece.image)
+            piece = piece._replace(boxes=map_boxes(piece.boxes, affine))
+        else:
+            piece, (a, b, tx, c, d, ty), shrink = self._augment((self.seed, epoch, rank, index))
+            affine = (a / shrink, b, tx, c, d / shrink, ty)
+            tensor = to_tensor(piece.image)
+        target = BoxTarget(torch.from_numpy(piece.boxes.astype(np.float32)), torch.from_numpy(piece.labels.copy()), torch.from_numpy(piece.ignore.copy()))
+        return tensor, target, self._meta(index, (height, width), affine)
+
+    def _read(self, index: int) -> tuple[Piece, int]:
+        """A picture with its boxes, and how much smaller than the file it was decoded; boxes are in pixels of the decoded picture."""
         split, rows = self.split, self.split.rows(index)
         height, width = split.original_hw[index].tolist()
         image = read_image(self._paths[index], self.preprocess.channels, (height, width), self._shrink((height, width)))
         shrink = height // image.shape[0]
-        boxes, labels, ignore = split.boxes[rows], split.labels[rows], split.crowd[rows] | split.difficult[rows]
-        if self._transform is None:
-            tensor, affine = self.preprocess.apply(image)
-            boxes = map_boxes(boxes, affine)
+        return Piece(image, split.boxes[rows] / shrink, split.labels[rows], split.crowd[rows] | split.difficult[rows]), shrink
+
+    def _augment(self, seed: tuple[int, int, int, int]) -> tuple[Piece, Affine, int]:
+        """A training sample in input pixels, the affine of its own picture, and how much smaller that was decoded."""
+        assert self._transform is not None
+        rng, mixing = np.random.default_rng(seed), self._mixing
+        if not mixing.is_on(seed[1]):
+            piece, affine, shrink = self._drawn(rng, seed[3])
+            return piece._replace(image=self._transform.recolour(rng, piece.image)), affine, shrink
+        chances = rng.random(3)
+        if chances[0] < mixing.mosaic:
+            own, shrink = self._read(seed[3])
+            piece, affine = build_mosaic(rng, [own, *(self._read(int(other))[0] for other in rng.integers(len(self), size=3))], self.preprocess, self._transform.geometry)
         else:
-            drawn, boxes, kept, (a, b, tx, c, d, ty) = self._transform(image, boxes / shrink, ignore, (self.seed, epoch, rank, index))
-            affine = (a / shrink, b, tx, c, d / shrink, ty)
-            tensor, labels, ignore = to_tensor(drawn), labels[kept], ignore[kept]
-        target = BoxTarget(torch.from_numpy(boxes.astype(np.float32)), torch.from_numpy(labels.copy()), torch.from_numpy(ignore.copy()))
-        return tensor, target, self._meta(index, (height, width), affine)
+            piece, affine, shrink = self._drawn(rng, seed[3])
+        if chances[1] < mixing.mixup:
+            piece = mix_up(rng, piece, self._drawn(rng, int(rng.integers(len(self))))[0])
+        if chances[2] < mixing.copy_paste:
+            piece = paste_objects(rng, piece, self._drawn(rng, int(rng.integers(len(self))))[0])
+        return piece._replace(image=self._transform.recolour(rng, piece.image)), affine, shrink
+
+    def _drawn(self, rng: np.random.Generator, index: int) -> tuple[Piece, Affine, int]:
+        """One picture after the geometric step."""
+        assert self._transform is not None
+        piece, shrink = self._read(index)
+        image, boxes, kept, affine = self._transform.draw(rng, piece.image, piece.boxes, piece.ignore)
+        return Piece(image, boxes, piece.labels[kept], piece.ignore[kept]), affine, shrink
 
     def _shrink(self, picture_hw: tuple[int, int]) -> int:
         """How far a large photograph may be shrunk while it is decoded: for augmented samples only, and to no less than twice the input."""

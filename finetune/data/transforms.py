@@ -53,15 +53,25 @@ class Transform:
             [input_h, input_w, C] uint8; [K, 4] boxes in input pixels; the rows [K] of ``boxes`` that are left; the affine.
         """
         rng = np.random.default_rng(seed)
+        drawn, moved, rows, affine = self.draw(rng, image, boxes, ignore)
+        return self.recolour(rng, drawn), moved, rows, affine
+
+    def draw(
+        self, rng: np.random.Generator, image: NDArray[np.uint8], boxes: NDArray[np.float64], ignore: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.intp], Affine]:
+        """The geometric step alone; returns as in a call."""
         placement = random_placement(rng, self.geometry, self.preprocess, (image.shape[0], image.shape[1]), boxes[~ignore])
         affine = placement.affine(self.preprocess.input_hw)
         moved, keep = visible(map_boxes(boxes, affine), self.preprocess.input_hw, self.geometry.min_visibility, ignore)
-        drawn = np.ascontiguousarray(self.preprocess.place(image, placement))
+        rows = np.flatnonzero(keep)
+        return np.ascontiguousarray(self.preprocess.place(image, placement)), moved[rows], rows, affine
+
+    def recolour(self, rng: np.random.Generator, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The colour steps alone."""
         # one generator for all steps: set_random_seed would give every step the same stream, so that a step with p=0.5
         # would be taken exactly when the others are
         self.colour.set_random_state(rng, random.Random(int(rng.integers(2**63))))
-        rows = np.flatnonzero(keep)
-        return self.colour(image=drawn)["image"], moved[rows], rows, affine
+        return self.colour(image=drawn)["image"]  # type: ignore[no-any-return]
 
 
 def build_transform(level: str, preprocess: Preprocess) -> Transform:
