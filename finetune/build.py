@@ -22,6 +22,7 @@ from detectors.registry import create_detector
 from finetune.config import RunConfig
 from finetune.data.preprocess import Preprocess
 from finetune.datamodule import DetectionDataModule
+from finetune.processes import SharedNorms, check_follows, check_shared_norms
 from finetune.task import DetectionTask
 
 _LOGGERS = {
@@ -29,6 +30,7 @@ _LOGGERS = {
     "wandb": ("wandb", lambda folder: WandbLogger(save_dir=folder, name=folder.name)),
     "mlflow": ("mlflow", lambda folder: MLFlowLogger(run_name=folder.name, save_dir=str(folder / "mlruns"))),
 }
+_MIXED = 0.85  # share of the budget with mosaic, mixup and copy-paste, where they are on (YOLOX, arXiv:2107.08430: all but the last 15 of 300 epochs)
 _HARMLESS = (
     r".*in eval mode at the start of training.*",  # frozen norms are meant to be
     r".*does not have many workers.*",
@@ -65,8 +67,8 @@ def build_preprocess(config: RunConfig) -> Preprocess:
 
 
 def build_datamodule(config: RunConfig) -> DetectionDataModule:
-    """The data of a run."""
-    return DetectionDataModule(config.data, seed=config.seed)
+    """The data of a run; it ends on pictures as they are, whatever is mixed before."""
+    return DetectionDataModule(config.data, seed=config.seed, mix_epochs=round(_MIXED * config.train.epochs))
 
 
 def is_pretrained(config: RunConfig) -> bool:
@@ -80,7 +82,7 @@ def build_task(config: RunConfig, detector: Any) -> DetectionTask:
     pretrained = is_pretrained(config)
     return DetectionTask(
         detector,
-        freeze=FreezePolicy(freeze.policy, freeze.stages, freeze.batchnorm) if pretrained else FreezePolicy(),
+        freeze=FreezePolicy(freeze.policy, freeze.stages, freeze.batchnorm, freeze.thaw, freeze.thaw_warmup) if pretrained else FreezePolicy(),
         optimizer=train.optimizer,
         lr=train.lr,
         backbone_lr_scale=train.backbone_lr_scale if pretrained else 1.0,
@@ -111,11 +113,12 @@ def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[pl.Callba
     train = config.train
     loggers = [build_logger(name, folder) for name in train.loggers]
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator=train.accelerator,
             devices=train.devices,
             num_nodes=train.num_nodes,
             strategy=train.strategy,
+            plugins=[SharedNorms()] if train.sync_batchnorm else None,
             precision=choose_precision(train.precision, train.accelerator),  # type: ignore[arg-type]
             logger=loggers or False,
             callbacks=list(callbacks),
@@ -135,6 +138,11 @@ def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[pl.Callba
         raise UsageError(f"the trainer refuses these settings: {str(error).splitlines()[0]}; see train.accelerator, devices, strategy and precision") from error
     except pl.utilities.exceptions.MisconfigurationException as error:
         raise UsageError(f"the trainer refuses these settings: {str(error).splitlines()[0]}; see train.accelerator, devices, strategy and precision") from error
+    if train.sync_batchnorm:
+        check_shared_norms(trainer)
+    if config.freeze.policy == "gradual" and is_pretrained(config):
+        check_follows(trainer.strategy)
+    return trainer
 
 
 def build_logger(name: str, folder: Path) -> Logger:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from backbones.registry import list_backbones
+from backbones.thaw import thaw_faults
 from detectors.registry import list_detectors
 from finetune.config import RunConfig
 from finetune.nearest import did_you_mean
+
+_NEEDS = (  # what has an effect only while another setting has one of some values
+    ("freeze.stages", "freeze.policy", ("stages", "gradual")),
+    ("freeze.thaw", "freeze.policy", ("gradual",)),
+    ("freeze.thaw_warmup", "freeze.policy", ("gradual",)),
+    ("train.milestones", "train.schedule", ("step",)),
+)
 
 
 def cross_faults(tree: Mapping[str, Any], sources: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -30,9 +38,20 @@ def cross_faults(tree: Mapping[str, Any], sources: Mapping[str, str]) -> list[tu
     if full["data"]["images"] is not None and full["data"]["root"] == "signs":
         faults.append(("data.images", "data.root signs is the embedded sample set, with its own images; set data.root to your data"))
     faults += _name_faults(full["backbone"]["name"], full["detector"]["name"])
-    for key, needs, value in (("freeze.stages", "freeze.policy", "stages"), ("train.milestones", "train.schedule", "step")):
-        if _has_no_effect(key, needs, value, full, sources):
-            faults.append((key, f"has an effect only with {needs} {value}, which is {_get(full, needs)}; change one of them"))
+    faults += _thaw_faults(full)
+    for key, needs, values in _NEEDS:
+        if _has_no_effect(key, needs, values, full, sources):
+            faults.append((key, f"has an effect only with {needs} {' or '.join(values)}, which is {_get(full, needs)}; change one of them"))
+    return faults
+
+
+def _thaw_faults(full: Mapping[str, Any]) -> list[tuple[str, str]]:
+    freeze, train = full["freeze"], full["train"]
+    if freeze["policy"] != "gradual":
+        return []
+    faults = [("freeze.thaw" if train["epochs"] > 1 else "freeze.policy", fault) for fault in thaw_faults(freeze["thaw"], train["epochs"])]
+    if train["backbone_lr_scale"] == 0:
+        faults.append(("train.backbone_lr_scale", "is 0, so stages that freeze.policy gradual thaws would not move; set it above 0, or freeze.policy to backbone"))
     return faults
 
 
@@ -55,9 +74,9 @@ def _is_backbone(name: str) -> bool:
     return plain in timm_names()
 
 
-def _has_no_effect(key: str, needs: str, value: str, full: Mapping[str, Any], sources: Mapping[str, str]) -> bool:
+def _has_no_effect(key: str, needs: str, values: Sequence[str], full: Mapping[str, Any], sources: Mapping[str, str]) -> bool:
     """Whether ``key`` was set on purpose (not its default, not overruled by a later flag) while ``needs`` switches it off."""
-    if _get(full, needs) == value or _get(full, key) == _get(asdict(RunConfig()), key):
+    if _get(full, needs) in values or _get(full, key) == _get(asdict(RunConfig()), key):
         return False
     overruled = sources.get(needs, "").startswith("--") and not sources.get(key, "").startswith("--")
     return not overruled

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from backbones.freeze import FreezePolicy, count_parameters
+from backbones.freeze import count_parameters
 from detectors.types import BoxDetections
 from finetune.config import RunConfig
 
@@ -26,18 +26,27 @@ def model_lines(detector: Any, config: RunConfig) -> list[str]:
     height, width = config.data.input_size
     specs = getattr(getattr(detector, "pyramid", detector.backbone), "specs", detector.backbone.specs)
     strides = ", ".join(str(spec.stride) for spec in specs)
+    later = " at first" if config.freeze.policy == "gradual" and trainable < total else ""
     return [
-        f"model: {config.detector.name} on {config.backbone.name} ({config.pyramid.kind} pyramid), {total / 1e6:.2f} M parameters, {trainable / 1e6:.2f} M of them train; "
+        f"model: {config.detector.name} on {config.backbone.name} ({config.pyramid.kind} pyramid), {total / 1e6:.2f} M parameters, {trainable / 1e6:.2f} M of them train{later}; "
         f"input {height}x{width}, strides {strides}, {count_anchors(detector, config):,} anchors per image"
     ]
 
 
-def freeze_lines(policy: FreezePolicy, detector: Any) -> list[str]:
-    """The freeze policy and what it does to each stage."""
+def freeze_lines(task: Any, epochs: int) -> list[str]:
+    """The freeze policy of a task and what it does to each stage; with gradual unfreezing what thaws when.
+
+    Raises:
+        UsageError: The policy does not fit the backbone or a run of so many epochs.
+    """
+    policy, detector = task.policy, task.detector
+    norms = f"BatchNorm of the backbone {'frozen' if policy.batchnorm == 'frozen' else 'trains'}"
+    if policy.changes:
+        return [f"freeze: gradual over {epochs} epochs, {norms}{' with its stage' if policy.batchnorm == 'train' else ''}", *(f"  {line}" for line in task.timeline(epochs))]
     name = f"stages: {policy.stages}" if policy.policy == "stages" else policy.policy
     fresh, _ = count_parameters(detector.new_modules())
     return [
-        f"freeze: {name}, BatchNorm of the backbone {'frozen' if policy.batchnorm == 'frozen' else 'trains'}",
+        f"freeze: {name}, {norms}",
         *(f"  {line}" for line in policy.describe(detector.backbone)),
         f"  pyramid and head: training, {fresh:,} parameters",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -18,7 +19,9 @@ from finetune.callbacks.averaging import WeightAveraging
 from finetune.callbacks.evaluation import Evaluation
 from finetune.config import TrainConfig
 from finetune.data import to_original
-from finetune.schedule import ScheduleKind, rate_factor
+from finetune.processes import check_follows, trainable_names, wrap_again
+from finetune.schedule import ScheduleKind, group_factor, rate_factor
+from finetune.timeline import timeline
 
 _DEFAULT = TrainConfig()  # the recipe stands in one place
 
@@ -41,7 +44,7 @@ class DetectionTask(pl.LightningModule):
 
     Args:
         detector: A network that meets ``detectors.types.Detector``.
-        freeze: What of the backbone stays as it is; default: nothing. Applied again at every epoch start.
+        freeze: What of the backbone stays as it is, epoch by epoch; default: nothing. Put into force at every epoch start.
         optimizer: "sgd" (Nesterov momentum) or "adamw".
         lr: Rate of the new modules.
         backbone_lr_scale: Rate of the backbone as a share of ``lr``.
@@ -87,7 +90,9 @@ class DetectionTask(pl.LightningModule):
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._ema, self._protocols = ema, tuple(protocols)
         self.detector.to(memory_format=self._format)
+        self._epochs = 1  # of the run; known when it starts, and of no account for the first epoch
         self.policy.apply(self.detector.backbone)  # before a strategy wraps the module
+        self._reduced = trainable_names(self)
 
     def forward(self, images: Tensor) -> Any:
         """Raw outputs of pictures that are not normalised yet.
@@ -126,15 +131,39 @@ class DetectionTask(pl.LightningModule):
     predict_step = test_step
 
     def configure_optimizers(self) -> Any:
-        """Groups by stage, without decay on norms and biases; the rate follows the optimiser steps of the whole run."""
-        total = self.trainer.estimated_stepping_batches
-        if total in (float("inf"), -1):
-            raise UsageError("the schedule needs an end: give the Trainer max_epochs or max_steps")
+        """Groups by stage, without decay on norms and biases; the rate of each follows the optimiser steps of the whole run."""
+        epochs, total, per_epoch = self._budget()
+        self.policy.check(self.detector.backbone, epochs)
+        self._epochs = epochs
         groups = self._groups(self.detector.backbone, self.detector.new_modules())
         sgd = self._optimizer == "sgd"
         optimizer = torch.optim.SGD(groups, momentum=self._momentum, nesterov=self._momentum > 0) if sgd else torch.optim.AdamW(groups)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(self._factor, total=int(total)))
+        scheduled = partial(self._factor, total=total)
+        rising = round(self.policy.thaw_warmup * total)
+        starts = [None if start is None else start * per_epoch for start in self.policy.starts(self.detector.backbone, epochs)]
+        factors = [partial(group_factor, scheduled=scheduled, start=0 if group["stage"] is None else starts[group["stage"]], rising=rising) for group in groups]
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _budget(self) -> tuple[int, int, int]:
+        """Epochs of the run, its optimiser steps, and those of one epoch, also where the trainer was only given steps."""
+        total = self.trainer.estimated_stepping_batches
+        if total in (float("inf"), -1):
+            raise UsageError("the schedule needs an end: give the Trainer max_epochs or max_steps")
+        self.trainer.fit_loop.setup_data()  # a second call does nothing
+        batches = self.trainer.num_training_batches
+        per_epoch = int(total) if batches == float("inf") else max(1, math.ceil(batches / self.trainer.accumulate_grad_batches))
+        return math.ceil(int(total) / per_epoch), int(total), per_epoch
+
+    def timeline(self, epochs: int) -> list[str]:
+        """What thaws when in a run of so many epochs, with the rates: a line per change.
+
+        Raises:
+            UsageError: The freeze policy does not fit the backbone or the number of epochs.
+        """
+        self.policy.check(self.detector.backbone, epochs)
+        groups = self._groups(self.detector.backbone, self.detector.new_modules())
+        return timeline(self.policy, self.detector.backbone, groups, self._factor, epochs)
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Metrics and weight averaging, so that they also work in a user's own Trainer."""
@@ -142,9 +171,26 @@ class DetectionTask(pl.LightningModule):
         wanted: list[pl.Callback] = [WeightAveraging(self._ema)] if self._ema else []
         return [callback for callback in (*wanted, Evaluation(self._protocols)) if type(callback) not in present]
 
+    def setup(self, stage: str) -> None:
+        """The last moment before a strategy wraps the module: remember which gradients it will reduce."""
+        if self.policy.changes and stage == "fit":
+            check_follows(self.trainer.strategy)
+        self._reduced = trainable_names(self)
+
+    def on_train_start(self) -> None:
+        """Also a run that goes on in the middle of an epoch has its freeze policy in force."""
+        self._freeze()
+
     def on_train_epoch_start(self) -> None:
-        """The freeze policy holds in every epoch; gradual unfreezing will change it here."""
-        self.policy.apply(self.detector.backbone)
+        """The freeze policy of this epoch."""
+        self._freeze()
+
+    def _freeze(self) -> None:
+        self.policy.apply(self.detector.backbone, self.current_epoch, self._epochs)
+        trainable = trainable_names(self)
+        if trainable != self._reduced:
+            wrap_again(self.trainer.strategy, self)
+            self._reduced = trainable
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Random numbers of an epoch do not depend on what ran before, so a resumed run repeats the uninterrupted one."""

@@ -120,7 +120,7 @@ def prepare(config: RunConfig, log: RunLog) -> Parts:
     task = build_task(config, detector)
     if not is_pretrained(config):
         log.say("the backbone starts from random weights: nothing is frozen and it learns at the full rate, whatever the settings for pretrained ones say")
-    log.say(*model_lines(detector, config), *freeze_lines(task.policy, detector))
+    log.say(*model_lines(detector, config), *freeze_lines(task, config.train.epochs))
     return Parts(config, data, detector, task, log)
 
 

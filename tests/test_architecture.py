@@ -16,7 +16,9 @@ PACKAGES = {"backbones": (), "detectors": ("backbones",), "finetune": ("backbone
 # heavy dependency -> files that may import it
 DOORWAYS = {
     "timm": ("backbones/*",),
-    "pytorch_lightning": ("finetune/task.py", "finetune/datamodule.py", "finetune/build.py", "finetune/training.py", "finetune/dry_run.py", "finetune/start_report.py", "finetune/callbacks/*"),
+    "pytorch_lightning": (
+        "finetune/task.py", "finetune/datamodule.py", "finetune/build.py", "finetune/processes.py", "finetune/training.py", "finetune/dry_run.py", "finetune/callbacks/*",
+    ),
     "lightning": (),
     "albumentations": ("finetune/data/transforms.py",),
     "pycocotools": ("finetune/data/coco.py", "finetune/evaluation/coco.py"),
