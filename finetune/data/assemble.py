@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from backbones.errors import DataError
 from finetune.data.classes import ClassMap
 from finetune.data.findings import Findings, Kind
-from finetune.data.images import check_images
-from finetune.data.kinds import BOX_CLIPPED, BOX_DROPPED, CLASS_LEFT_OUT, PICTURE_UNROTATED, SIZE_DIFFERS
+from finetune.data.images import ImageHeader, check_images
+from finetune.data.kinds import BOX_ALL_BAD, BOX_CLIPPED, BOX_EMPTY, BOX_INVERTED, BOX_OFF, CLASS_LEFT_OUT, PICTURE_UNROTATED, SIZE_DIFFERS
 from finetune.data.raw import RawBox, RawSplit
 from finetune.data.types import BoxSplit
 
 
-def build_split(name: str, raw: RawSplit, class_map: ClassMap, findings: Findings, *, open_images: bool = True, as_written: bool = False) -> BoxSplit:
+def build_split(
+    name: str,
+    raw: RawSplit,
+    class_map: ClassMap,
+    findings: Findings,
+    *,
+    headers: Sequence[ImageHeader] | None = None,
+    open_images: bool = True,
+    as_written: bool = False,
+) -> BoxSplit:
     """Open every picture's header, clip and drop boxes, and lay everything out as arrays.
 
     Args:
@@ -24,10 +32,14 @@ def build_split(name: str, raw: RawSplit, class_map: ClassMap, findings: Finding
         raw: What the files say.
         class_map: Which classes are kept, as which labels.
         findings: Gets what was clipped, dropped or odd.
-        open_images: Sizes come from the pictures; otherwise from the annotations.
+        headers: Those of the pictures, where they were read already.
+        open_images: Sizes come from the pictures' headers; otherwise from the annotations.
         as_written: Boxes are neither clipped nor dropped.
     """
-    hw = _sizes(raw, findings) if open_images else np.array([image.declared_hw for image in raw.images], np.int32).reshape(-1, 2)
+    findings.split = name
+    if open_images and headers is None:
+        headers = check_images([image.path for image in raw.images])
+    hw = _sizes(raw, headers, findings) if headers is not None else np.array([image.declared_hw for image in raw.images], np.int32).reshape(-1, 2)
     kept: list[list[RawBox]] = [[] for _ in raw.images]
     for box in raw.boxes:
         if box.name in class_map.label_of:
@@ -37,10 +49,9 @@ def build_split(name: str, raw: RawSplit, class_map: ClassMap, findings: Finding
     rows = [box for boxes in kept for box in boxes]
     image_of = np.array([box.image for box in rows], np.int64)
     boxes = np.array([box.xyxy for box in rows], np.float64).reshape(-1, 4)
-    whole = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     if not as_written:
-        boxes, whole = _clip(raw, rows, boxes, whole, hw[image_of], findings)
+        boxes, whole = _clip(raw, rows, boxes, hw[image_of], findings)
         clipped_areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         areas = np.minimum(areas, clipped_areas)
         rows = [box for box, good in zip(rows, whole, strict=True) if good]
@@ -74,9 +85,9 @@ def fingerprint_of(splits: Mapping[str, BoxSplit]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _sizes(raw: RawSplit, findings: Findings) -> np.ndarray:
+def _sizes(raw: RawSplit, headers: Sequence[ImageHeader], findings: Findings) -> np.ndarray:
     sizes = []
-    for image, header in zip(raw.images, check_images([image.path for image in raw.images]), strict=True):
+    for image, header in zip(raw.images, headers, strict=True):
         frame = header.frame_hw(image.declared_hw)
         if 0 not in image.declared_hw and frame != tuple(image.declared_hw):
             findings.add(SIZE_DIFFERS, image.path, value=f"is {frame[1]}x{frame[0]}, not {image.declared_hw[1]}x{image.declared_hw[0]}", image=image.path)
@@ -86,19 +97,21 @@ def _sizes(raw: RawSplit, findings: Findings) -> np.ndarray:
     return np.array(sizes, np.int32).reshape(-1, 2)
 
 
-def _clip(raw: RawSplit, rows: list[RawBox], boxes: np.ndarray, whole: np.ndarray, hw: np.ndarray, findings: Findings) -> tuple[np.ndarray, np.ndarray]:
-    limits = hw[:, [1, 0, 1, 0]].astype(np.float64)
-    clipped = np.clip(boxes, 0, limits)
-    good = whole & (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
+def _clip(raw: RawSplit, rows: list[RawBox], boxes: np.ndarray, hw: np.ndarray, findings: Findings) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes clipped to their pictures, and which of them have an area then."""
+    clipped = np.clip(boxes, 0, hw[:, [1, 0, 1, 0]].astype(np.float64))
+    sides = boxes[:, 2:] - boxes[:, :2]
+    inverted, empty = (sides < 0).any(1), (sides == 0).any(1)
+    off = (clipped[:, 2:] <= clipped[:, :2]).any(1)
+    good = ~(inverted | empty | off)
     for row in np.flatnonzero(~good):
-        _add(findings, BOX_DROPPED, raw, rows[row], _corners(boxes[row]))
+        _add(findings, BOX_INVERTED if inverted[row] else BOX_EMPTY if empty[row] else BOX_OFF, raw, rows[row], _in_picture(boxes[row], hw[row]))
     for row in np.flatnonzero(good & (np.abs(clipped - boxes) > 0.5).any(1)):  # half a pixel is rounding in the file
-        _add(findings, BOX_CLIPPED, raw, rows[row], f"{_corners(boxes[row])} in {hw[row][1]}x{hw[row][0]}")
+        _add(findings, BOX_CLIPPED, raw, rows[row], _in_picture(boxes[row], hw[row]))
     if len(rows) and not good.any():
-        raise DataError(
-            f"all {len(rows)} boxes are degenerate or outside their pictures, for example {_place(raw, rows[0])} {_corners(boxes[0])}; "
-            "boxes are pixels: x, y, width, height in COCO, corners in VOC"
-        )
+        first = rows[0]
+        findings.fault(BOX_ALL_BAD, raw.images[first.image].annotation_file, first.annotation_id, _in_picture(boxes[0], hw[0]))
+        findings.raise_faults()
     return clipped, good
 
 
@@ -107,10 +120,10 @@ def _add(findings: Findings, kind: Kind, raw: RawSplit, box: RawBox, value: str)
     findings.add(kind, image.annotation_file, box.annotation_id, value, image=image.path, box=box.xyxy)
 
 
-def _corners(box: np.ndarray) -> str:
+def _in_picture(box: np.ndarray, hw: np.ndarray) -> str:
+    return f"{corners_text(box)} in {hw[1]}x{hw[0]}"
+
+
+def corners_text(box: np.ndarray) -> str:
+    """x1, y1, x2, y2 in brackets."""
     return "(" + ", ".join(f"{value:g}" for value in box) + ")"
-
-
-def _place(raw: RawSplit, box: RawBox) -> str:
-    file = raw.images[box.image].annotation_file.name
-    return str(box.annotation_id) if str(box.annotation_id).startswith(file) else f"{file}, annotation {box.annotation_id}"

@@ -7,6 +7,7 @@ cannot go on. A strict sink (training) collects faults until ``raise_faults`` tu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Kind:
         name: For machines, never renamed: "box-outside".
         severity: "error" (training stops at it, throws something away, or its scores cannot be trusted), "warning" (training
             goes on, but may be worse for it) or "note" (worth knowing).
-        what: End of a sentence that starts with a count: "boxes reach outside their picture and are clipped".
+        what: End of a sentence that starts with a count; [one|several] are the forms for one and for several: "box[|es] [is|are] clipped".
         remedy: What to do about it.
     """
 
@@ -36,6 +37,10 @@ class Kind:
     severity: Severity
     what: str
     remedy: str
+
+    def phrase(self, count: int) -> str:
+        """The count and what it is of: "2 boxes without area dropped"."""
+        return f"{count:,} " + re.sub(r"\[([^|\]]*)\|([^\]]*)\]", r"\1" if count == 1 else r"\2", self.what)
 
 
 class Finding(NamedTuple):
@@ -128,13 +133,18 @@ class Findings:
         if faults:
             raise DataError(fault_line(faults))
 
+    def count_more(self, kind: Kind, count: int) -> None:
+        """Count ``count`` more of a kind without saying where; for strict sinks, whose first few are noted already."""
+        if count > 0:
+            self._counts[kind] = self.count(kind) + count
+
     def count(self, kind: Kind) -> int:
         """How many of ``kind`` were seen."""
         return self._counts.get(kind, 0)
 
     def lines(self) -> list[str]:
         """One line for each kind: the count, the kind, the first few places."""
-        return [f"{count} {kind.what}: {name_some([finding.place for finding in self._places[kind]], count)}" for kind, count in self._counts.items()]
+        return [f"{kind.phrase(count)}: {name_some([finding.place for finding in self._places[kind]], count)}" for kind, count in self._counts.items()]
 
     def _keep(self, finding: Finding) -> None:
         self._counts[finding.kind] = self._counts.get(finding.kind, 0) + 1
@@ -154,7 +164,7 @@ def fault_line(faults: Sequence[Finding]) -> str:
     for (file, kind), rows in list(groups.items())[:_MOST_IN_ERROR]:
         named = [" ".join(word for word in ("" if row.annotation is None else f"annotation {row.annotation}", row.value) if word) for row in rows]
         shown = name_some([name for name in named if name], len(rows))
-        parts.append(f"{file}: {len(rows)} {kind.what}" + (f": {shown}" if shown else "") + f"; {rows[0].remedy or kind.remedy}")
+        parts.append(f"{file}: {kind.phrase(len(rows))}" + (f": {shown}" if shown else "") + f"; {rows[0].remedy or kind.remedy}")
     more = len(groups) - len(parts)
     return "; ".join(parts) + (f"; and {more} more kinds of faults (finetune check lists all)" if more > 0 else "")
 

@@ -84,7 +84,9 @@ def test_boxes_are_clipped_and_dropped_by_name(tmp_path: Path) -> None:
     assert train.areas.tolist() == [100, 100, 1200]  # "area" is the file's where it has one
     text = "\n".join(splits.summary)
     assert "4 boxes reach outside their picture and are clipped: all.json, annotation 100 (-5, 5, 5, 15) in 40x30" in text  # train and val are one file here
-    assert "6 boxes without area (or outside their picture) dropped: all.json, annotation 102 (5, 5, 5, 15)" in text
+    assert "2 boxes without area dropped: all.json, annotation 102 (5, 5, 5, 15) in 40x30" in text
+    assert "2 boxes wholly outside their picture dropped: all.json, annotation 103 (50, 5, 60, 15)" in text
+    assert "2 boxes whose right or lower edge comes first dropped: all.json, annotation 104 (8, 8, 5, 12)" in text
 
 
 def test_sizes_come_from_the_picture(tmp_path: Path) -> None:
@@ -157,7 +159,7 @@ def test_annotations_of_other_images_are_dropped_by_name(tmp_path: Path) -> None
 
 
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"all 1 boxes are degenerate.*annotation 100"):
+    with pytest.raises(DataError, match=r"all\.json: 1 split has no box that lies in its picture: annotation 100 \(500, 500, 510, 510\) in 40x30; boxes are pixels"):
         load_splits(save(tmp_path, coco_content(["a.png", "b.png"], boxes=[[0, 1, 500, 500, 10, 10]])))
     with pytest.raises(DataError, match="nothing to learn"):
         load_splits(save(tmp_path, coco_content(["a.png", "b.png"], boxes=[])))

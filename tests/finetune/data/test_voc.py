@@ -95,7 +95,7 @@ def test_pictures_by_name_then_by_filename_tag(tmp_path: Path) -> None:
     write_picture(tmp_path / "not_labelled.png")
     splits, text = load(tmp_path)
     assert len(splits.train) + len(splits.val) == 2  # type: ignore[attr-defined]
-    assert "1 pictures without an XML file left out: not_labelled.png" in text
+    assert "1 picture without an XML file left out: not_labelled.png" in text
 
 
 def test_missing_pieces_are_named(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_objects_without_a_box_are_dropped_by_name(corners: str, tmp_path: Path)
     write_voc(tmp_path, tmp_path, "a", voc_object("cat", (3, 4, 20, 25)) + f"<object><name>cat</name>{corners}</object>")
     splits, text = load(tmp_path)
     assert len(splits.train.boxes) == 1  # type: ignore[attr-defined]
-    assert "1 annotations without a usable box dropped: a.xml#2" in text
+    assert "1 annotation without a usable box dropped: a.xml#2" in text
 
 
 def test_whole_data_set_as_ground_truth_keeps_boxes_as_written(tmp_path: Path) -> None:
