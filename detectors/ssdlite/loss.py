@@ -20,12 +20,12 @@ _NEGATIVES_PER_POSITIVE = 3
 
 
 def reduced_count(count: Tensor) -> Tensor:
-    """Mean of a count over all processes, at least 1: then the mean gradient of the processes is the gradient of the joint batch."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        count = count.clone()
-        torch.distributed.all_reduce(count)
-        count = count / torch.distributed.get_world_size()
-    return count.clamp(min=1.0)
+    """Share of each process in a count over all of them, which is at least 1: then the mean gradient of the processes is the gradient of the joint batch."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return count.clamp(min=1.0)
+    count = count.clone()
+    torch.distributed.all_reduce(count)
+    return count.clamp(min=1.0) / torch.distributed.get_world_size()
 
 
 def softmax_mining_loss(logits: Tensor, matches: Matches, labels: Tensor, min_negatives: int) -> Tensor:
