@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def draw_curves(rows: Rows, path: Path) -> None:
     _plot(middle, rows, figures, "validation")
     middle.set_ylim(0, 1)
     _plot(right, rows, rates, "learning rate")
+    for axes in (left, middle, right):
+        _mark(axes, thaws(rows))
     figure.savefig(path, format="png")
 
 
@@ -51,13 +54,32 @@ def _plot(axes: Any, rows: Rows, names: Sequence[str], title: str) -> None:
         axes.legend(fontsize=7)
 
 
+def _mark(axes: Any, changes: Mapping[int, Sequence[str]]) -> None:
+    """A line where an epoch began with more parameters to train, and which."""
+    for epoch, names in changes.items():
+        axes.axvline(epoch - 0.5, color="0.35", linestyle=":", linewidth=1)
+        text = "thaws: stage " + ", ".join(name.removeprefix("backbone.") for name in names)
+        ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
+        axes.text(epoch - 0.5, 0.98, text, transform=axes.get_xaxis_transform(), rotation=90, va="top", ha="center", fontsize=6.5, color="0.25", bbox=ground)
+
+
+def thaws(rows: Rows) -> dict[int, list[str]]:
+    """Epoch to the groups that began to train in it: those whose rate was zero in the epoch before."""
+    changes: dict[int, list[str]] = {}
+    for before, row in pairwise(rows):
+        names = [name.removeprefix("lr/") for name, rate in row.items() if name.startswith("lr/") and rate and before.get(name) == 0]
+        if names:
+            changes[int(row["epoch"] or 0)] = names
+    return changes
+
+
 def _series(rows: Rows, name: str) -> list[tuple[int, float]]:
     """(epoch, value) where there is a finite one."""
     return [(int(row["epoch"] or 0), value) for row in rows if (value := row.get(name)) is not None and math.isfinite(value)]
 
 
 def read_curves(rows: Rows, figure: str) -> list[str]:
-    """Sentences about overfitting, divergence and a budget that was too small.
+    """Sentences about what thawed when, and about overfitting, divergence and a budget that was too small.
 
     Args:
         rows: One mapping per epoch, as in metrics.csv.
@@ -66,6 +88,15 @@ def read_curves(rows: Rows, figure: str) -> list[str]:
     Returns:
         No sentence when there is nothing to say.
     """
+    return [*_thaw_sentence(rows), *_trend(rows, figure)]
+
+
+def _thaw_sentence(rows: Rows) -> list[str]:
+    changes = [f"{', '.join(names)} from epoch {epoch}" for epoch, names in thaws(rows).items()]
+    return [f"Gradual unfreezing: {'; '.join(changes)}."] if changes else []
+
+
+def _trend(rows: Rows, figure: str) -> list[str]:
     train, held_out, scores = _series(rows, "train/loss"), _series(rows, "val/loss"), _series(rows, figure)
     short = figure.removeprefix("val/")
     if sentence := _diverged(train):
