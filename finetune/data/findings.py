@@ -15,10 +15,11 @@ from typing import Literal, NamedTuple
 
 from backbones.errors import DataError
 
-_NAMED = 3
+NAMED = 3
 _MOST_IN_ERROR = 3  # kinds
 
 Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
 @dataclass(frozen=True)
@@ -142,14 +143,18 @@ class Findings:
         """How many of ``kind`` were seen."""
         return self._counts.get(kind, 0)
 
+    def kinds(self) -> list[Kind]:
+        """Kinds that were seen, errors first, most frequent first."""
+        return sorted(self._counts, key=lambda kind: (SEVERITIES.index(kind.severity), -self._counts[kind]))
+
     def lines(self) -> list[str]:
         """One line for each kind: the count, the kind, the first few places."""
-        return [f"{kind.phrase(count)}: {name_some([finding.place for finding in self._places[kind]], count)}" for kind, count in self._counts.items()]
+        return [f"{kind.phrase(count)}: {name_some([finding.place for finding in self._places[kind]], count)}" for kind in self.kinds() if (count := self._counts[kind])]
 
     def _keep(self, finding: Finding) -> None:
         self._counts[finding.kind] = self._counts.get(finding.kind, 0) + 1
         named = self._places.setdefault(finding.kind, [])
-        if len(named) < _NAMED:
+        if len(named) < NAMED:
             named.append(finding)
         if self.lenient:
             self.rows.append(finding)
@@ -169,7 +174,7 @@ def fault_line(faults: Sequence[Finding]) -> str:
     return "; ".join(parts) + (f"; and {more} more kinds of faults (finetune check lists all)" if more > 0 else "")
 
 
-def name_some(places: list[str] | tuple[str, ...], count: int | None = None, most: int = _NAMED) -> str:
+def name_some(places: list[str] | tuple[str, ...], count: int | None = None, most: int = NAMED) -> str:
     """Join the first few of ``places`` for a message and say how many more there are of ``count`` (default: of all)."""
     total = len(places) if count is None else count
     shown = list(places[:most])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 import numpy as np
 
 from backbones.errors import DataError
+from finetune.data.findings import Findings
 from finetune.data.types import BoxSplit
 
 
@@ -18,6 +20,14 @@ def without_empty(split: BoxSplit, notes: list[str]) -> BoxSplit:
         notes.append(f"train: {len(split) - len(kept)} images without boxes left out (keep_empty false)")
     offsets = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int64)
     return BoxSplit(**{**vars(split), "image_ids": tuple(split.image_ids[i] for i in kept), "paths": tuple(split.paths[i] for i in kept), "original_hw": split.original_hw[kept], "offsets": offsets})
+
+
+def finding_lines(findings: Findings, root: str) -> list[str]:
+    """One line per kind of finding, worst first, and the command that shows them all."""
+    lines = findings.lines()
+    if any(kind.severity != "note" for kind in findings.kinds()):
+        lines.append(f"all findings, with pictures: finetune check {shlex.quote(root)} --html check.html")
+    return lines
 
 
 def describe(splits: Mapping[str, BoxSplit]) -> list[str]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from backbones.errors import DataError, UsageError
 from finetune.config import DataConfig
 from finetune.data.assemble import build_split, fingerprint_of
+from finetune.data.box_checks import check_boxes
 from finetune.data.classes import ClassMap, build_class_map
 from finetune.data.coco import read_coco
 from finetune.data.findings import Findings
 from finetune.data.kinds import CLASS_PARENT, CLASS_RENUMBERED, SPLIT_EMPTY
 from finetune.data.layouts import Layout, find_layout, named_source
-from finetune.data.overview import describe, without_empty
+from finetune.data.overview import describe, finding_lines, without_empty
 from finetune.data.partition import join_sources, overlap, seeded_partition
 from finetune.data.raw import RawSplit
 from finetune.data.sources import SPLITS, CocoSource, Source
@@ -91,9 +92,11 @@ def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
     gathered = gather(config, seed, findings)
     root, raws, class_map, notes = gathered.root, gathered.raws, gathered.class_map, gathered.notes
     splits = {name: build_split(name, raw, class_map, findings) for name, raw in raws.items()}
+    for name, split in splits.items():
+        check_boxes(split, raws[name].images, config.input_size, config.resize, findings)
     if "train" in splits and not config.keep_empty:
         splits["train"] = without_empty(splits["train"], notes)
-    notes += describe(splits) + findings.lines()
+    notes += describe(splits) + finding_lines(findings, config.root)
     return DataSplits(
         train=splits.get("train"),
         val=splits.get("val"),
