@@ -6,9 +6,9 @@ import math
 
 import torch
 from torchvision.models.detection._utils import BoxCoder as TheirCoder
-from torchvision.ops import box_area, box_iou, generalized_box_iou
+from torchvision.ops import box_area, box_iou, complete_box_iou_loss, generalized_box_iou
 
-from detectors.boxes import area, generalized_iou, intersection, iou, pad_targets
+from detectors.boxes import area, complete_iou, generalized_iou, intersection, iou, pad_targets
 from detectors.ssdlite.box_coder import BoxCoder
 from detectors.types import BoxTarget
 from tests.detectors.ssdlite.reference import random_boxes
@@ -45,6 +45,16 @@ def test_giou_gradient_pulls_far_boxes_together() -> None:
     assert far.grad is not None
     assert float(far.grad[0, 2]) < 0  # descending moves the right and bottom edges towards the target
     assert float(far.grad[0, 3]) < 0
+
+
+def test_ciou_and_its_gradient_equal_torchvision() -> None:
+    mine, theirs, truth = boxes(80, 6).requires_grad_(), boxes(80, 6).requires_grad_(), boxes(80, 7)
+    loss, reference = 1 - complete_iou(mine, truth), complete_box_iou_loss(theirs, truth)
+    torch.testing.assert_close(loss, reference, atol=1e-5, rtol=1e-4)
+    assert float(loss.detach().max()) > 1.2  # far boxes are among them
+    loss.sum().backward()
+    reference.sum().backward()
+    torch.testing.assert_close(mine.grad, theirs.grad, atol=1e-5, rtol=1e-3)
 
 
 def test_coding_equals_torchvision() -> None:
