@@ -92,7 +92,7 @@ def check_images(paths: Sequence[Path]) -> list[ImageHeader]:
         DataError: Pictures are missing, empty, truncated or no pictures; the first few are named.
     """
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        results = list(pool.map(_try_header, paths))
+        results = list(pool.map(try_header, paths))
     faults = [result for result in results if isinstance(result, str)]
     if faults:
         count = f"{len(faults)} of {len(paths)} pictures cannot be read: " if len(faults) > 1 else ""
@@ -100,7 +100,8 @@ def check_images(paths: Sequence[Path]) -> list[ImageHeader]:
     return [result for result in results if isinstance(result, ImageHeader)]
 
 
-def _try_header(path: Path) -> ImageHeader | str:
+def try_header(path: Path) -> ImageHeader | str:
+    """The header of one picture, or why there is none; quick checks as in ``check_images``."""
     try:
         with Path(path).open("rb") as stream, Image.open(stream) as picture:
             header = _header(picture)
