@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from backbones.errors import DataError
+from backbones.errors import DataError, one_line
 
 NAMED = 3
 _MOST_IN_ERROR = 3  # kinds
@@ -161,22 +161,35 @@ class Findings:
 
 
 def fault_line(faults: Sequence[Finding]) -> str:
-    """Faults as one line: per file and kind the count, the first few places and the remedy."""
-    groups: dict[tuple[Path, Kind], list[Finding]] = {}
+    """Faults as one line: per kind the file, the count, the first few places and the remedy."""
+    groups: dict[Kind, list[Finding]] = {}
     for finding in faults:
-        groups.setdefault((finding.file, finding.kind), []).append(finding)
+        groups.setdefault(finding.kind, []).append(finding)
     parts = []
-    for (file, kind), rows in list(groups.items())[:_MOST_IN_ERROR]:
-        named = [" ".join(word for word in ("" if row.annotation is None else f"annotation {row.annotation}", row.value) if word) for row in rows]
-        shown = name_some([name for name in named if name], len(rows))
-        parts.append(f"{file}: {kind.phrase(len(rows))}" + (f": {shown}" if shown else "") + f"; {rows[0].remedy or kind.remedy}")
+    for kind, rows in list(groups.items())[:_MOST_IN_ERROR]:
+        alone = len({row.file for row in rows}) == 1
+        named = [_within(row) if alone else f"{row.file} {_within(row)}".rstrip() for row in rows[:NAMED] if not alone or _within(row)]
+        shown = name_some(named, len(rows))
+        parts.append((f"{rows[0].file}: " if alone else "") + kind.phrase(len(rows)) + (f": {shown}" if named else "") + f"; {rows[0].remedy or kind.remedy}")
     more = len(groups) - len(parts)
-    return "; ".join(parts) + (f"; and {more} more kinds of faults (finetune check lists all)" if more > 0 else "")
+    return "; ".join(parts) + (f"; and {more} more kind{'s' * (more > 1)} of faults (finetune check lists all)" if more > 0 else "")
+
+
+def _within(finding: Finding) -> str:
+    """Where in its file, and what stands there."""
+    number = "" if finding.annotation is None else str(finding.annotation) if str(finding.annotation).startswith(finding.file.name) else f"annotation {finding.annotation}"
+    return " ".join(word for word in (number, finding.value) if word)
 
 
 def name_some(places: list[str] | tuple[str, ...], count: int | None = None, most: int = NAMED) -> str:
     """Join the first few of ``places`` for a message and say how many more there are of ``count`` (default: of all)."""
     total = len(places) if count is None else count
-    shown = list(places[:most])
+    shown = [shorten(place) for place in places[:most]]
     more = total - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def shorten(text: str, most: int = 240) -> str:
+    """``text`` as one printable line of at most ``most`` characters, without its middle where it is longer: names in damaged files have any length."""
+    line = one_line(text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}")
+    return line if len(line) <= 2 * most else line[: 2 * most] + " ..."
