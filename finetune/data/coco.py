@@ -2,174 +2,182 @@
 
 from __future__ import annotations
 
-import json
-import math
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from backbones.errors import DataError
-from finetune.data.findings import Findings, name_some
-from finetune.data.kinds import ANNOTATION_ORPHAN, BOX_UNUSABLE
+from finetune.data.coco_json import load_coco_json
+from finetune.data.coco_values import as_area, as_box, as_category_id, as_class_name, as_flag, as_id, as_side, box_of_polygons, is_writable, short
+from finetune.data.findings import Findings
+from finetune.data.kinds import (
+    ANNOTATION_BROKEN,
+    ANNOTATION_ID_TWICE,
+    ANNOTATION_ORPHAN,
+    ANNOTATIONS_UNREADABLE,
+    BOX_OF_POLYGON,
+    BOX_UNUSABLE,
+    CATEGORY_BROKEN,
+    CATEGORY_ID_TWICE,
+    CATEGORY_UNKNOWN,
+    ID_RETYPED,
+    IMAGE_ENTRY_BROKEN,
+    IMAGE_ID_TWICE,
+    PICTURE_MISSING,
+    PICTURE_NAME,
+)
+from finetune.data.picture_finder import PictureFinder
 from finetune.data.raw import RawBox, RawImage, RawSplit
 
+_LEFT_OUT = -1  # row of an image that cannot be used: its annotations go with it, without a word
 
-def read_coco(file: Path, image_dirs: tuple[Path, ...], findings: Findings, *, need_images: bool = True) -> RawSplit:
+
+def read_coco(file: Path, image_dirs: tuple[Path, ...], findings: Findings, *, need_images: bool = True) -> RawSplit | None:
     """Read one COCO annotation file.
 
     Args:
         file: The JSON file.
         image_dirs: Folders in which ``file_name`` is looked for, in this order.
         findings: Gets what was dropped, with file and annotation id.
-        need_images: Missing pictures are an error.
+        need_images: Missing pictures are a fault.
 
     Returns:
-        Images in file order; boxes x, y, w, h turned to x1, y1, x2, y2 in pixel-edge coordinates.
+        Images in file order; boxes x, y, w, h turned to x1, y1, x2, y2 in pixel-edge coordinates. None where a lenient sink
+        was told that the file cannot be read.
 
     Raises:
-        DataError: The file is no COCO JSON, names unknown categories or missing pictures.
+        DataError: The file is no COCO JSON, names unknown categories or missing pictures; a lenient sink is told instead.
     """
-    content = load_coco_json(file)
+    try:
+        content = load_coco_json(file)
+    except DataError as error:
+        if not findings.lenient:
+            raise
+        findings.fault(ANNOTATIONS_UNREADABLE, file, value=str(error).removeprefix(f"{file}: "))
+        return None
     split = RawSplit()
-    names = _read_categories(file, content, split)
-    rows = _read_images(file, content, image_dirs, split, need_images)
+    names = _read_categories(file, content, split, findings)
+    rows = _read_images(file, content, split, findings, PictureFinder(image_dirs, findings), need_images)
     _read_boxes(file, content, names, rows, split, findings)
+    findings.raise_faults()
     return split
 
 
-def load_coco_json(file: Path) -> dict[str, Any]:
-    """Return the parsed file, with ``images``, ``annotations`` and ``categories`` present as lists; raise DataError otherwise."""
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: not a JSON file ({error}); export the annotations again") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{file}: a COCO annotation file is a JSON object with images, annotations and categories; this one is a {type(content).__name__}")
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content.get(key), list):
-            kind = "has no" if key not in content else "has no list of"
-            raise DataError(f"{file}: {kind} {key!r}; a COCO annotation file needs images, annotations and categories (found: {', '.join(map(repr, list(content)[:8])) or 'nothing'})")
-    return content
-
-
-def _read_categories(file: Path, content: dict[str, Any], split: RawSplit) -> dict[Any, str]:
-    names: dict[Any, str] = {}
+def _read_categories(file: Path, content: dict[str, Any], split: RawSplit, findings: Findings) -> dict[int, str]:
+    names: dict[int, str] = {}
+    parents = set()
     for row, category in enumerate(content["categories"]):
-        if not isinstance(category, dict) or not _is_id(category.get("id")) or not str(category.get("name") or "").strip():
-            raise DataError(f"{file}: category {row} needs an integer id and a name, but is {_short(category)}")
-        number, name = category["id"], str(category["name"]).strip()
-        if names.get(number, name) != name:
-            raise DataError(f"{file}: category id {number} is used twice, for {names[number]!r} and {name!r}; give every category its own id")
-        names[number] = name
-        split.categories[name] = min(number, split.categories.get(name, number))
-    parents = {str(c.get("supercategory")).strip() for c in content["categories"] if isinstance(c, dict) and c.get("supercategory")}
-    used = {a.get("category_id") for a in content["annotations"] if isinstance(a, dict) and _is_id(a.get("category_id"))}
+        number, name = (as_category_id(category.get("id")), as_class_name(category.get("name"))) if isinstance(category, dict) else (None, None)
+        if number is None or name is None:
+            findings.fault(CATEGORY_BROKEN, file, value=f"category {row} is {short(category)}")
+        elif names.get(number, name) != name:
+            findings.fault(CATEGORY_ID_TWICE, file, value=f"id {number} for {names[number]!r} and {name!r}")
+        else:
+            names[number] = name
+            split.categories[name] = min(number, split.categories.get(name, number))
+            parents.add(as_class_name(category.get("supercategory")))
+    used = {as_category_id(annotation.get("category_id")) for annotation in content["annotations"] if isinstance(annotation, dict)} if 0 in names else set()
     # Roboflow writes the name of the project as category 0, parent of all the others and never annotated
     split.placeholders = {name for number, name in names.items() if number == 0 and number not in used and len(names) > 1 and name in parents}
     return names
 
 
-def _read_images(file: Path, content: dict[str, Any], image_dirs: tuple[Path, ...], split: RawSplit, need_images: bool) -> dict[Any, int]:
+def _read_images(file: Path, content: dict[str, Any], split: RawSplit, findings: Findings, finder: PictureFinder, need_images: bool) -> dict[Any, int]:
     rows: dict[Any, int] = {}
-    missing: list[str] = []
-    finder = _Finder(image_dirs)
+    texts: set[str] = set()
+    looked = f"the file lists {len(content['images'])}; looked in {', '.join(map(str, finder.dirs))}; put it there, or set data.images to its folder"
     for row, image in enumerate(content["images"]):
-        if not isinstance(image, dict) or not isinstance(image.get("id"), int | str) or isinstance(image.get("id"), bool):
-            raise DataError(f"{file}: image {row} needs an id, but is {_short(image)}")
-        if not isinstance(image.get("file_name"), str) or not image["file_name"]:
-            raise DataError(f"{file}: image id {image['id']} has no file_name")
-        if image["id"] in rows:
-            raise DataError(f"{file}: image id {image['id']} is used twice, the second time for {image['file_name']}; give every image its own id")
-        path = finder.find(image["file_name"])
-        if path is None:
-            missing.append(image["file_name"])
-            path = image_dirs[0] / image["file_name"] if image_dirs else Path(image["file_name"])
-        rows[image["id"]] = len(split.images)
-        split.images.append(RawImage(image["id"], path, (_side(image.get("height")), _side(image.get("width"))), file))
-    if missing and need_images:
-        looked = ", ".join(map(str, image_dirs))
-        raise DataError(
-            f"{len(missing)} of {len(rows)} images named in {file} are missing: {name_some(missing)}; "
-            f"looked in {looked}; put them there, or set data.images to their folder"
-        )
+        number = as_id(image.get("id")) if isinstance(image, dict) else None
+        name = image.get("file_name") if isinstance(image, dict) else None
+        if number is None or not isinstance(name, str) or not name.strip():
+            fault = f"image {row} is {short(image)}" if number is None else f"image id {number} has no file_name but {short(name)}"
+            findings.fault(IMAGE_ENTRY_BROKEN, file, value=fault)
+            if number is not None:
+                rows.setdefault(number, _LEFT_OUT)
+            continue
+        if str(number) in texts:
+            findings.fault(IMAGE_ID_TWICE, file, value=f"image id {number}, the second time for {name}")
+            continue
+        texts.add(str(number))
+        path = finder.find(name, file)
+        if path is None and need_images:
+            findings.fault(PICTURE_MISSING, file, value=name, remedy=looked)
+        elif path is not None and not is_writable(str(path)):
+            findings.fault(PICTURE_NAME, file, value=str(path), image=path)
+        else:
+            rows[number] = len(split.images)
+            path = path or (finder.dirs[0] / name if finder.dirs else Path(name))
+            split.images.append(RawImage(number, path, (as_side(image.get("height")), as_side(image.get("width"))), file))
+            continue
+        rows[number] = _LEFT_OUT
     return rows
 
 
-def _read_boxes(file: Path, content: dict[str, Any], names: dict[Any, str], rows: dict[Any, int], split: RawSplit, findings: Findings) -> None:
-    unknown: list[str] = []
+def _read_boxes(file: Path, content: dict[str, Any], names: dict[int, str], rows: dict[Any, int], split: RawSplit, findings: Findings) -> None:
     seen: set[Any] = set()
     homeless = 0
+    listed = ", ".join(f"{number} {name}" for number, name in list(names.items())[:8]) or "none"
+    add_them = f"listed are {listed}{' ...' if len(names) > 8 else ''}; {CATEGORY_UNKNOWN.remedy}"
     for row, annotation in enumerate(content["annotations"]):
         if not isinstance(annotation, dict):
-            raise DataError(f"{file}: annotation {row} is not an object but {_short(annotation)}")
-        number = annotation.get("id")
-        if not isinstance(number, int | str) or number in seen:
-            number = f"#{row}"  # no id, or one that is used twice: the place in the file instead
-        seen.add(number)
-        category, image = annotation.get("category_id"), annotation.get("image_id")
-        if not isinstance(image, int | str) or image not in rows:
+            findings.fault(ANNOTATION_BROKEN, file, f"#{row}", f"is {short(annotation)}")
+            continue
+        number = _annotation_id(annotation, row, seen, file, findings)
+        image = _row_of(annotation.get("image_id"), rows, file, number, findings)
+        if image is None:
             homeless += 1
-            findings.add(ANNOTATION_ORPHAN, file, number, f"(image {image})")
+            findings.add(ANNOTATION_ORPHAN, file, number, f"(image {short(annotation.get('image_id'))})")
             continue
-        if not _is_id(category) or category not in names:
-            unknown.append(f"annotation {number} has category_id {_short(category)}")
+        name = names.get(as_category_id(annotation.get("category_id")))  # type: ignore[arg-type]
+        if image == _LEFT_OUT:
             continue
-        xyxy = _xyxy(annotation.get("bbox"))
+        if name is None:
+            findings.fault(CATEGORY_UNKNOWN, file, number, f"has category_id {short(annotation.get('category_id'))}", add_them, image=split.images[image].path)
+            continue
+        xyxy = as_box(annotation.get("bbox"))
         if xyxy is None:
-            findings.add(BOX_UNUSABLE, file, number, f"(bbox {_short(annotation.get('bbox'))})", image=split.images[rows[image]].path)
-            continue
-        area = annotation.get("area")
-        has_area = isinstance(area, int | float) and not isinstance(area, bool) and math.isfinite(area) and area >= 0
-        split.boxes.append(RawBox(rows[image], xyxy, names[category], bool(annotation.get("iscrowd")), False, float(area) if has_area else None, number))  # type: ignore[arg-type]
-    if unknown:
-        known = ", ".join(f"{number} {name}" for number, name in list(names.items())[:8])
-        raise DataError(
-            f"{file}: {len(unknown)} annotations have a category that the file does not list: {name_some(unknown)}; "
-            f"listed are {known}{' ...' if len(names) > 8 else ''}; add the category, or take the annotations out"
-        )
+            xyxy = _box_without_bbox(annotation, file, number, split.images[image].path, findings)
+        if xyxy is not None:
+            split.boxes.append(RawBox(image, xyxy, name, as_flag(annotation.get("iscrowd")), False, as_area(annotation.get("area")), number))
     if homeless and homeless == len(content["annotations"]):
-        raise DataError(
-            f"{file}: no annotation belongs to a listed image; the first is for image {_short(content['annotations'][0].get('image_id'))}, "
-            f"while the images have ids such as {_short(next(iter(rows), None))}: make types and numbers agree"
-        )
+        _all_homeless(file, content, rows, findings)
 
 
-class _Finder:
-    """Finds pictures in a list of folders; remembers which folder had the last one."""
+def _annotation_id(annotation: dict[str, Any], row: int, seen: set[Any], file: Path, findings: Findings) -> int | str:
+    """The id of an annotation; "#7" for the seventh in the file where it has none of its own."""
+    number = as_id(annotation.get("id"))
+    if number is None or number in seen:
+        if number is not None:
+            findings.add(ANNOTATION_ID_TWICE, file, number)
+        return f"#{row}"
+    seen.add(number)
+    return number
 
-    def __init__(self, image_dirs: tuple[Path, ...]) -> None:
-        self._dirs = list(image_dirs)
 
-    def find(self, file_name: str) -> Path | None:
-        names = list(dict.fromkeys((file_name, PureWindowsPath(file_name).as_posix(), PureWindowsPath(file_name).name)))
-        for name in names:
-            for folder in self._dirs:
-                path = folder / name
-                if path.is_file():
-                    self._dirs.remove(folder)
-                    self._dirs.insert(0, folder)
-                    return path
+def _row_of(image_id: Any, rows: dict[Any, int], file: Path, annotation: int | str, findings: Findings) -> int | None:
+    """The row of an annotation's image; "12" is found as 12 and the reverse, where the file has not both."""
+    number = as_id(image_id)
+    if number is None or number in rows:
+        return rows.get(number) if number is not None else None
+    other: Any = str(number) if isinstance(number, int) else int(number) if number.strip().isdecimal() and len(number) < 20 else None
+    if other is None or other not in rows:
         return None
+    findings.add(ID_RETYPED, file, annotation, f"(image {image_id!r})")
+    return rows[other]
 
 
-def _xyxy(value: Any) -> tuple[float, float, float, float] | None:
-    if not isinstance(value, list | tuple) or len(value) != 4:
-        return None
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value):
-        return None
-    x, y, w, h = map(float, value)
-    return x, y, x + w, y + h
+def _box_without_bbox(annotation: dict[str, Any], file: Path, number: int | str, picture: Path, findings: Findings) -> tuple[float, float, float, float] | None:
+    if not annotation.get("bbox"):
+        xyxy = box_of_polygons(annotation.get("segmentation"))
+        if xyxy is not None:
+            findings.add(BOX_OF_POLYGON, file, number, image=picture, box=xyxy)
+            return xyxy
+    findings.add(BOX_UNUSABLE, file, number, f"(bbox {short(annotation.get('bbox'))})", image=picture)
+    return None
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _side(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0 else 0
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _all_homeless(file: Path, content: dict[str, Any], rows: dict[Any, int], findings: Findings) -> None:
+    """Say what image ids look like on both sides, when no annotation has found its image."""
+    if not findings.lenient:
+        findings.raise_faults()
+        first = short(content["annotations"][0].get("image_id"))
+        raise DataError(f"{file}: no annotation belongs to a listed image; the first is for image {first}, while the images have ids such as {short(next(iter(rows), None))}: make them agree")

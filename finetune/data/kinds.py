@@ -16,6 +16,7 @@ IMAGE_ID_TWICE = Kind("image-id-twice", "error", "image id[|s] [is|are] used twi
 ANNOTATION_ID_TWICE = Kind("annotation-id-twice", "warning", "annotation id[|s] [is|are] used twice", "give every annotation its own id: COCO tools keep only the last one of an id")
 ANNOTATION_BROKEN = Kind("annotation-broken", "error", "annotation[|s] [is no object|are no objects] with fields", "export the annotations again, or take it out")
 ANNOTATION_ORPHAN = Kind("annotation-orphan", "error", "annotation[|s] of images that the file does not list dropped", "list the image, or take the annotation out")
+ID_RETYPED = Kind("image-id-retyped", "note", "annotation[|s] [writes|write] the image id as text and the image as number, or the reverse: taken as equal", "nothing here; pycocotools finds no image")
 SEVERAL_FILES = Kind("image-in-several-files", "note", "image[|s] [is|are] in several annotation files: [its|their] boxes are joined", "nothing, if that is meant")
 SEVERAL_IDS = Kind("image-id-in-several-files", "note", "image id[|s] [is|are] used in several annotation files: the file's name goes before [it|them]", "nothing to do")
 SPLIT_EMPTY = Kind("split-empty", "error", "split[|s] [has|have] no images", "list images in it, or leave it out, as with data.test []")
@@ -37,6 +38,8 @@ CLASS_ALIKE = Kind("class-names-alike", "warning", "class name[|s] [differs|diff
 
 # pictures
 PICTURE_MISSING = Kind("picture-missing", "error", "picture[|s] [is|are] missing", "put it there, or set data.images to its folder")
+PICTURE_ELSEWHERE = Kind("picture-elsewhere", "note", "picture[|s] [is|are] not where the annotations say, but found by [its|their] name", "nothing, if it is the right picture")
+PICTURE_NAME = Kind("picture-name-bytes", "error", "picture[|s] [has a name that is|have names that are] not UTF-8", "rename it, or unpack the archive again with the encoding of its names")
 PICTURE_UNREADABLE = Kind("picture-unreadable", "error", "picture[|s] cannot be read", "replace it, or take it out of the annotations")
 PICTURE_DAMAGED = Kind("picture-damaged", "error", "picture[|s] [is|are] damaged inside: a part is lost", "replace it, or take it out of the annotations")
 PICTURE_BYTES = Kind("picture-odd-bytes", "warning", "JPEG picture[|s] [has|have] bytes that do not belong", "look whether it is whole; saving it again takes them out")
@@ -55,6 +58,7 @@ SIMILAR_PICTURE = Kind("near-duplicate-picture", "note", "picture[|s] [looks|loo
 
 # boxes
 BOX_UNUSABLE = Kind("box-unusable", "error", "annotation[|s] without a usable box dropped", "write four finite numbers, or take the annotation out")
+BOX_OF_POLYGON = Kind("box-of-polygon", "note", "annotation[|s] without bbox [gets|get] the box around [its|their] polygons", "nothing to do")
 BOX_CLIPPED = Kind("box-outside", "warning", "box[|es] [reaches|reach] outside [its|their] picture and [is|are] clipped", "clip it; if there are many, look whether they were drawn on another size")
 BOX_EMPTY = Kind("box-empty", "error", "box[|es] without area dropped", "draw it again, or take it out")
 BOX_INVERTED = Kind("box-inverted", "error", "box[|es] whose right or lower edge comes first dropped", "swap its corners; COCO widths and heights are positive")

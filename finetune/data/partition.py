@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
 
+from finetune.data.file_listing import real_paths
 from finetune.data.findings import Findings
 from finetune.data.kinds import SEVERAL_FILES, SEVERAL_IDS
 from finetune.data.raw import RawImage, RawSplit
@@ -18,38 +19,42 @@ def join_sources(raws: list[RawSplit], findings: Findings) -> RawSplit:
     if len(raws) == 1:
         return raws[0]
     joined = RawSplit(one_based=any(raw.one_based for raw in raws))
-    row_of_path: dict[Path, int] = {}
-    used_ids: set[int | str] = set()
-    used_names: set[str] = set()
+    row_of_path: dict[str, int] = {}
+    used_ids: set[str] = set()
     for raw in raws:
         rows = []
-        for image in raw.images:
-            path = image.path.resolve()
+        for image, path in zip(raw.images, real_paths([image.path for image in raw.images]), strict=True):
             if path in row_of_path:
                 findings.add(SEVERAL_FILES, image.path)
             else:
-                number = image.image_id if image.image_id not in used_ids else f"{image.annotation_file.stem}:{image.image_id}"
-                while number in used_ids:
-                    number = f"{image.annotation_file.parent.name}/{number}"
+                number = _free_id(image, used_ids)
                 if number != image.image_id:
                     findings.add(SEVERAL_IDS, image.annotation_file, value=f"image id {number}")
-                used_ids.add(number)
+                used_ids.add(str(number))
                 row_of_path[path] = len(joined.images)
-                joined.images.append(RawImage(number, image.path, image.declared_hw, image.annotation_file))
+                joined.images.append(image._replace(image_id=number))
             rows.append(row_of_path[path])
-        joined.boxes += [replace(box, image=rows[box.image]) for box in raw.boxes]
-        for name, number_ in raw.categories.items():
-            joined.categories.setdefault(name, number_)
-        used_names |= {box.name for box in raw.boxes}
+        joined.boxes += [box._replace(image=rows[box.image]) for box in raw.boxes]
+        for name, category in raw.categories.items():
+            joined.categories.setdefault(name, category)
         joined.placeholders |= raw.placeholders
-    joined.placeholders -= used_names
+    joined.placeholders -= {box.name for raw in raws for box in raw.boxes}
     return joined
+
+
+def _free_id(image: RawImage, used: set[str]) -> int | str:
+    """The image's id, or that with names of its file and folder in front until nothing else has it."""
+    number = image.image_id
+    prefixes = chain((f"{image.annotation_file.stem}:",), repeat(f"{image.annotation_file.parent.name}/"))
+    while str(number) in used:
+        number = f"{next(prefixes)}{number}"
+    return number
 
 
 def overlap(first: RawSplit, second: RawSplit) -> list[str]:
     """Names of the pictures that are in both."""
-    paths = {image.path.resolve() for image in first.images}
-    return [image.path.name for image in second.images if image.path.resolve() in paths]
+    paths = {*real_paths([image.path for image in first.images])}
+    return [image.path.name for image, path in zip(second.images, real_paths([image.path for image in second.images]), strict=True) if path in paths]
 
 
 def seeded_partition(raw: RawSplit, val_fraction: float, seed: int) -> tuple[RawSplit, RawSplit] | None:
@@ -74,6 +79,6 @@ def _origin(path: Path) -> str:
 
 def _select(raw: RawSplit, keep: list[bool]) -> RawSplit:
     new_row = {row: position for position, row in enumerate(row for row, kept in enumerate(keep) if kept)}
-    boxes = [replace(box, image=new_row[box.image]) for box in raw.boxes if box.image in new_row]
+    boxes = [box._replace(image=new_row[box.image]) for box in raw.boxes if box.image in new_row]
     images = [raw.images[row] for row in new_row]
     return RawSplit(images, boxes, raw.categories, raw.placeholders, raw.one_based)

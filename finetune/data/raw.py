@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class RawImage:
+class RawImage(NamedTuple):
     """One annotated picture; ``declared_hw`` is what the annotations say (0, 0 when they say nothing)."""
 
     image_id: int | str
@@ -16,9 +16,8 @@ class RawImage:
     annotation_file: Path
 
 
-@dataclass(frozen=True)
-class RawBox:
-    """One box in pixel-edge coordinates (0-based, half-open), neither clipped nor checked."""
+class RawBox(NamedTuple):
+    """One box in pixel-edge coordinates (0-based, half-open), neither clipped nor checked. A tuple, because COCO has a million of them."""
 
     image: int  # index into RawSplit.images
     xyxy: tuple[float, float, float, float]

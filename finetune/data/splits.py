@@ -191,7 +191,8 @@ def _read(sources: tuple[Source, ...], config: DataConfig, findings: Findings, n
     raws = []
     for source in sources:
         if isinstance(source, CocoSource):
-            raws.append(read_coco(source.file, source.image_dirs, findings, need_images=need_images))
+            if (raw := read_coco(source.file, source.image_dirs, findings, need_images=need_images)) is not None:
+                raws.append(raw)
         elif source.set_file is None:
             raws.append(read_voc(pair_folder(source.xml_dir, source.image_dirs, findings, need_images=need_images), findings, one_based=config.one_based))
         else:

@@ -119,20 +119,20 @@ def put(part: str, value: Any) -> Any:
 
 
 FAULTS = [
-    (change(category_id=77), r"all\.json: 1 annotations have a category that the file does not list: annotation 101 has category_id 77; listed are 1 cat, 5 dog"),
+    (change(category_id=77), r"all\.json: 1 annotation has a category that the file does not list: annotation 101 has category_id 77; listed are 1 cat, 5 dog"),
     (change(category_id="cat"), r"annotation 101 has category_id 'cat'"),
     (change(category_id=None), r"annotation 101 has category_id None"),
     (change(category_id=[1]), r"annotation 101 has category_id \[1\]"),
-    (drop("images", "id"), r"all\.json: image 0 needs an id"),
+    (drop("images", "id"), r"all\.json: 1 image entry has no usable id or file name: image 0 is \{.*; give every image its own id"),
     (drop("images", "file_name"), r"image id 10 has no file_name"),
-    (drop("categories", "name"), r"category 0 needs an integer id and a name"),
+    (drop("categories", "name"), r"1 category has no usable id and name: category 0 is \{'id': 1\}; give every category an integer id and a name"),
     (put("images", {}), r"all\.json: has no list of 'images'"),
-    (put("annotations", [3]), r"annotation 0 is not an object but 3"),
+    (put("annotations", [3]), r"1 annotation is no object with fields: annotation #0 is 3"),
     (put("categories", []), r"have a category that the file does not list"),
-    (put("categories", [{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]), r"category id 1 is used twice, for 'cat' and 'dog'"),
-    (put("images", [{"id": 10, "file_name": "a.png"}] * 2), r"image id 10 is used twice"),
+    (put("categories", [{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]), r"1 category id is used for two names: id 1 for 'cat' and 'dog'"),
+    (put("images", [{"id": 10, "file_name": "a.png"}] * 2), r"1 image id is used twice: image id 10, the second time for a\.png"),
     (put("images", []), r"no annotation belongs to a listed image"),
-    (put("images", [{"id": "10", "file_name": "a.png"}]), r"the first is for image 10, while the images have ids such as '10'"),
+    (put("images", [{"id": "x10", "file_name": "a.png"}]), r"the first is for image 10, while the images have ids such as 'x10'"),
     (lambda content: [content], r"is a list"),
     (lambda content: {"shapes": []}, r"has no 'images'.*found: 'shapes'"),
     (lambda content: json.dumps(content)[:-20], r"all\.json: not a JSON file"),
@@ -167,7 +167,7 @@ def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
 
 def test_missing_pictures_are_named(tmp_path: Path) -> None:
     config = save(tmp_path, two(), pictures=("a.png",))
-    with pytest.raises(DataError, match=r"1 of 2 images named in .*all\.json are missing: b\.png"):
+    with pytest.raises(DataError, match=r"all\.json: 1 picture is missing: b\.png; the file lists 2; looked in "):
         load_splits(config)
 
 

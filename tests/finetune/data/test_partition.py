@@ -102,7 +102,7 @@ class TestExplicitSettings:
 
     def test_images_folder(self, tmp_path: Path) -> None:
         write_coco(tmp_path / "set/all.json", tmp_path / "elsewhere", T)
-        with pytest.raises(DataError, match=r"3 of 3 images named in .*all\.json are missing: t1\.png.*data\.images"):
+        with pytest.raises(DataError, match=r"all\.json: 3 pictures are missing: t1\.png, t2\.png, t3\.png; the file lists 3; looked in .*set; .*data\.images"):
             load_splits(DataConfig(root=str(tmp_path / "set")))
         assert len(load_splits(DataConfig(root=str(tmp_path / "set"), images=str(tmp_path / "elsewhere"))).get("train")) == 2
         with pytest.raises(DataError, match=r"data\.images: .*nowhere is no folder"):

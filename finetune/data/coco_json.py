@@ -1,0 +1,134 @@
+"""COCO JSON from disk: parsed without the polygons, which nothing here needs, and told from other JSON."""
+
+from __future__ import annotations
+
+import gc
+import json
+import mmap
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from backbones.errors import DataError
+from finetune.data.file_listing import read_bytes
+
+PARTS = ("images", "annotations", "categories")
+NO_POLYGONS = 1  # stands for polygons that were not parsed
+_POLYGONS = re.compile(rb'(?<!\\)"segmentation"\s*:\s*\[[\d\s.,eE+\-\[\]]*\](?=\s*[,}])')
+_ODD_BOX = re.compile(rb'"bbox"\s*+:\s*+(?!\[\s*+[-\d.])')
+_SMALL = 1_000_000
+# how files begin that are no JSON, and what to do
+_OTHER_FILES = (
+    (b"version https://git-lfs", "a Git LFS pointer instead of the file; run git lfs pull"),
+    (b"<", "XML or a web page; give a COCO JSON file (where a download made it: download again, it may need a login)"),
+    (b"PK\x03\x04", "a zip archive; unpack it"),
+    (b"\x1f\x8b", "a gzip archive; unpack it"),
+)
+# keys by which JSON of other tools is known, and what it is
+_OTHER_TOOLS = (
+    ({"shapes", "imagePath"}, "a labelme file of one picture; convert the folder to COCO (labelme2coco)"),
+    ({"_via_img_metadata"}, "a VIA project; choose Annotation > Export as COCO format in VIA"),
+    ({"filename", "regions"}, "VIA annotations; choose Annotation > Export as COCO format in VIA"),
+    ({"asset", "regions"}, "a VoTT file; export the project from VoTT and convert it to COCO"),
+    ({"image", "annotations"}, "CreateML; export the data as COCO"),
+    ({"data", "annotations"}, "Label Studio tasks; choose Export > COCO in Label Studio"),
+    ({"data", "completions"}, "Label Studio tasks; choose Export > COCO in Label Studio"),
+    ({"image_id", "score"}, "a list of predictions; score it with finetune evaluate --predictions"),
+    ({"image_id", "bbox"}, "only a list of annotations; put it into an object with images, annotations and categories"),
+    ({"imgs", "anns"}, "an index of the COCO API; save the original file instead"),
+)
+
+
+def load_coco_json(file: Path) -> dict[str, Any]:
+    """Return the parsed file, with ``images``, ``annotations`` and ``categories`` present as lists; raise DataError otherwise.
+
+    Polygons are left out of the text before it is parsed (``NO_POLYGONS`` stands for them) where every annotation has a box:
+    COCO train2017 then takes a fifth of the time and a third of the memory.
+    """
+    content = _parse(file)
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in PARTS):
+        raise DataError(f"{file}: {_why_not_coco(content)}")
+    return content
+
+
+def look_at(file: Path) -> Literal["coco", "broken", "other"]:
+    """What a JSON file is, with as little reading as possible; "broken" where it cannot be parsed or is cut off, so that its fault can be shown."""
+    try:
+        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            there = [content.find(f'"{key}"'.encode()) >= 0 for key in PARTS]
+            if all(there):
+                return "coco"
+            if len(content) > _SMALL and b"\0" not in content[:4]:
+                return "broken" if there[0] and not content[-100:].rstrip().endswith(b"}") else "other"
+    except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
+        pass
+    try:
+        found = _parse(file)
+    except DataError:
+        return "broken"
+    return "coco" if isinstance(found, dict) and all(key in found for key in PARTS) else "other"
+
+
+def _parse(file: Path) -> Any:
+    content = read_bytes(file)
+    text = _without_polygons(content)
+    try:
+        with _no_collection():
+            return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if text is content:
+            raise DataError(f"{file}: {_why_not_json(content, error)}") from error
+    try:  # again, for the right line and column
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: {_why_not_json(content, error)}") from error
+
+
+def _without_polygons(content: bytes) -> bytes:
+    """The text with a 1 instead of every list of polygons, unless some annotation may have nothing else."""
+    if len(content) < _SMALL or content.count(b'"bbox"') < content.count(b'"segmentation"') or _ODD_BOX.search(content):
+        return content
+    return _POLYGONS.sub(f'"segmentation":{NO_POLYGONS}'.encode(), content)
+
+
+def _why_not_json(content: bytes, error: Exception) -> str:
+    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    for head, words in _OTHER_FILES:
+        if start.startswith(head):
+            return f"not a JSON file but {words}"
+    if not content.strip(b"\0 \t\r\n"):
+        return f"not a JSON file but {'only blanks or zero bytes' if content else 'empty'}; export the annotations again"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not a JSON file in UTF-8 (byte {error.object[error.start]:#04x} at {error.start}); save it as UTF-8, or export the annotations again"
+    if isinstance(error, RecursionError):
+        return "not a JSON file that can be read: brackets are nested too deeply; export the annotations again"
+    more = " (one JSON object per line? COCO is one object)" if "Extra data" in str(error) else ""
+    return f"not a JSON file ({error}){more}; export the annotations again"
+
+
+def _why_not_coco(content: Any) -> str:
+    first = content[0] if isinstance(content, list) and content else next(iter(content.values()), None) if isinstance(content, dict) else None
+    for keys, words in _OTHER_TOOLS:
+        if any(isinstance(item, dict) and keys <= item.keys() for item in (content, first)):
+            return f"this is {words}"
+    if not isinstance(content, dict):
+        return f"a COCO annotation file is a JSON object with images, annotations and categories; this one is a {type(content).__name__}"
+    key = next(key for key in PARTS if not isinstance(content.get(key), list))
+    kind = "has no" if key not in content else "has no list of"
+    found = ", ".join(f"{name[:40]!r}" for name in list(content)[:8]) or "nothing"
+    hint = "; a list without annotations, as for test pictures, cannot be read: leave it out" if key == "annotations" and isinstance(content.get("images"), list) else ""
+    return f"{kind} {key!r}; a COCO annotation file needs images, annotations and categories (found: {found}){hint}"
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection while millions of objects are made that all stay: it takes as long as the parsing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,104 @@
+"""Files in folders as people leave them: suffixes in any case, hidden leftovers of other systems, links that lead nowhere."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from backbones.errors import DataError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+_NOT_DATA = ("__MACOSX", "__pycache__")
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file; names that no file can have are no fault here."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_dir(path: Path) -> bool:
+    """Whether there is a folder; names that no folder can have are no fault here."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def file_names(folder: Path | str, hidden: bool = False) -> list[str]:
+    """Names of the regular files in a folder; hidden ones (".x", such as ".DS_Store" and the "._x" of macOS zips) only on request; none where there is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if (hidden or not entry.name.startswith(".")) and _is_regular(entry)]
+    except (OSError, ValueError):
+        return []
+
+
+def files_with(folder: Path, suffix: str) -> list[Path]:
+    """Files of a folder whose name ends in ``suffix``, in whatever case, sorted by name."""
+    return [folder / name for name in sorted(file_names(folder)) if name.lower().endswith(suffix)]
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """Folders in a folder, hidden ones and leftovers of macOS zips left out, sorted by name."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _NOT_DATA and is_dir(path))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror or error})") from error
+
+
+def walk_files(folder: Path, most: int) -> Iterator[str]:
+    """Paths of the files in a folder and below, links to folders not followed, at most ``most``."""
+    seen = 0
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_DATA)
+        seen += len(names) + 1
+        if seen > most:
+            return
+        for name in names:
+            if not name.startswith("."):
+                yield os.path.join(place, name)  # noqa: PTH118  (a Path for each of 100,000 files costs a second)
+
+
+def real_paths(paths: Sequence[Path]) -> list[str]:
+    """Every path with links resolved; folders once each, so that 100,000 pictures take no time."""
+    folders: dict[Path, str] = {}
+    found = []
+    for path in paths:
+        parent = folders.get(path.parent)
+        if parent is None:
+            parent = folders[path.parent] = os.path.realpath(path.parent)
+        real = os.path.join(parent, path.name)  # noqa: PTH118  (see walk_files)
+        found.append(os.path.realpath(real) if os.path.islink(real) else real)  # noqa: PTH114
+    return found
+
+
+def read_bytes(file: Path) -> bytes:
+    """The content of an annotation file; raise DataError where it cannot be read."""
+    if not is_file(file):
+        raise DataError(f"{file}: " + ("is no regular file" if os.path.lexists(file) else "does not exist") + "; give an annotation file")
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
+
+
+def decode_text(content: bytes) -> str:
+    """Text of a small file in UTF-8 or, as Windows tools write it, UTF-16; what is neither becomes replacement characters."""
+    for mark, codec in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if content.startswith(mark):
+            return content.decode(codec, "replace")
+    if b"\0" in content[:4]:
+        return content.decode("utf-16-be" if content.startswith(b"\0") else "utf-16-le", "replace")
+    return content.decode("utf-8", "replace")
+
+
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
