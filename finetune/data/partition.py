@@ -70,14 +70,15 @@ def seeded_partition(raw: RawSplit, val_fraction: float, seed: int) -> tuple[Raw
     count = min(len(origins) - 1, max(1, round(len(origins) * val_fraction)))
     chosen = {origins[i] for i in np.random.default_rng(seed).permutation(len(origins))[:count]}
     in_val = [key in chosen for key in keys]
-    return _select(raw, [not value for value in in_val]), _select(raw, in_val)
+    return select_images(raw, [not value for value in in_val]), select_images(raw, in_val)
 
 
 def _origin(path: Path) -> str:
     return re.sub(r"\.rf\.[0-9A-Za-z]+(?=\.)", "", path.as_posix())
 
 
-def _select(raw: RawSplit, keep: list[bool]) -> RawSplit:
+def select_images(raw: RawSplit, keep: list[bool]) -> RawSplit:
+    """The images for which ``keep`` is true, with their boxes."""
     new_row = {row: position for position, row in enumerate(row for row, kept in enumerate(keep) if kept)}
     boxes = [box._replace(image=new_row[box.image]) for box in raw.boxes if box.image in new_row]
     images = [raw.images[row] for row in new_row]
