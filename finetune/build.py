@@ -30,7 +30,6 @@ _LOGGERS = {
     "wandb": ("wandb", lambda folder: WandbLogger(save_dir=folder, name=folder.name)),
     "mlflow": ("mlflow", lambda folder: MLFlowLogger(run_name=folder.name, save_dir=str(folder / "mlruns"))),
 }
-_MIXED = 0.85  # share of the budget with mosaic, mixup and copy-paste, where they are on (YOLOX, arXiv:2107.08430: all but the last 15 of 300 epochs)
 _HARMLESS = (
     r".*in eval mode at the start of training.*",  # frozen norms are meant to be
     r".*does not have many workers.*",
@@ -67,8 +66,8 @@ def build_preprocess(config: RunConfig) -> Preprocess:
 
 
 def build_datamodule(config: RunConfig) -> DetectionDataModule:
-    """The data of a run; it ends on pictures as they are, whatever is mixed before."""
-    return DetectionDataModule(config.data, seed=config.seed, mix_epochs=round(_MIXED * config.train.epochs))
+    """The data of a run."""
+    return DetectionDataModule(config.data, seed=config.seed)
 
 
 def is_pretrained(config: RunConfig) -> bool:

@@ -164,7 +164,7 @@ class TrainConfig:
     """The optimisation.
 
     Args:
-        epochs: Passes over the training split.
+        epochs: Passes over the training split; 0 chooses by its size: about 4,000 pictures in all, at least 12 epochs and at most 80.
         optimizer: "sgd" (Nesterov momentum) or "adamw".
         lr: Rate of the new layers at the default batch of ``data.batch_size * accumulate * processes``; not rescaled.
         backbone_lr_scale: Rate of a pretrained backbone as a share of ``lr``.
@@ -180,7 +180,7 @@ class TrainConfig:
         channels_last: Channels-last memory format (faster convolutions).
         ema: Decay of averaged weights, for example 0.999; 0 is off.
         early_stop: Stop after this many evaluations without improvement; 0 is off.
-        evaluate_every: Epochs between evaluations (the last epoch is always evaluated).
+        evaluate_every: Epochs between evaluations (the last epoch is always evaluated); 0 is about ten evaluations a run.
         accelerator: Passed to Lightning.
         devices: Passed to Lightning.
         num_nodes: Passed to Lightning.
@@ -189,7 +189,7 @@ class TrainConfig:
         loggers: Extra Lightning loggers by name: "tensorboard", "wandb", "mlflow".
     """
 
-    epochs: Annotated[int, AT_LEAST_1] = 12
+    epochs: Annotated[int, AT_LEAST_0] = 0
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: Annotated[float, POSITIVE] = 0.03
     backbone_lr_scale: Annotated[float, AT_LEAST_0] = 0.1
@@ -205,7 +205,7 @@ class TrainConfig:
     channels_last: bool = True
     ema: Annotated[float, SHARE_BELOW_1] = 0.0
     early_stop: Annotated[int, AT_LEAST_0] = 0
-    evaluate_every: Annotated[int, AT_LEAST_1] = 1
+    evaluate_every: Annotated[int, AT_LEAST_0] = 0
     accelerator: str = "auto"
     devices: str = "1"
     num_nodes: Annotated[int, AT_LEAST_1] = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -33,20 +34,23 @@ class DetectionDataModule(pl.LightningDataModule):
         config: The data settings.
         seed: Decides the order, the augmentation, and the validation share where there is no validation split.
         splits: Data that are loaded already; default: read what ``config`` says, at the first use.
-        mix_epochs: Mosaic, mixup and copy-paste only in so many first epochs; None is always.
     """
 
-    def __init__(self, config: DataConfig | None = None, seed: int = 0, splits: DataSplits | None = None, mix_epochs: int | None = None) -> None:
+    def __init__(self, config: DataConfig | None = None, seed: int = 0, splits: DataSplits | None = None) -> None:
         super().__init__()
         self.config = config or DataConfig()
         self.seed = seed
         self._splits = splits
         self._epoch = 0
-        self._mixing = Mixing(self.config.mosaic, self.config.mixup, self.config.copy_paste, mix_epochs)
+        self._mixing = Mixing(self.config.mosaic, self.config.mixup, self.config.copy_paste)
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that comes next: for a resumed run, whose loader workers start before Lightning tells the sampler."""
         self._epoch = epoch
+
+    def mix_until(self, epoch: int) -> None:
+        """Mosaic, mixup and copy-paste only before this epoch (from 0), so that a run ends on pictures as they are."""
+        self._mixing = replace(self._mixing, epochs=epoch)
 
     @classmethod
     def from_splits(cls, train: BoxSplit | None = None, val: BoxSplit | None = None, test: BoxSplit | None = None, config: DataConfig | None = None, seed: int = 0) -> DetectionDataModule:

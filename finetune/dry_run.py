@@ -37,6 +37,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
     """
     log = RunLog()
     parts = prepare(config, log)
+    config = parts.config  # the budget is known now
     device = choose_device("auto" if config.train.accelerator in ("auto", "gpu", "cuda") else config.train.accelerator)
     task, detector = parts.task.to(device), parts.detector
     log.say("shapes of one image (channels x height x width):", *(f"  {line}" for line in level_lines(detector, config)))

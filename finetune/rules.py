@@ -9,6 +9,7 @@ from typing import Any
 from backbones.registry import list_backbones
 from backbones.thaw import thaw_faults
 from detectors.registry import list_detectors
+from finetune.budget import MOST_EPOCHS
 from finetune.config import RunConfig
 from finetune.nearest import did_you_mean
 
@@ -49,7 +50,8 @@ def _thaw_faults(full: Mapping[str, Any]) -> list[tuple[str, str]]:
     freeze, train = full["freeze"], full["train"]
     if freeze["policy"] != "gradual":
         return []
-    faults = [("freeze.thaw" if train["epochs"] > 1 else "freeze.policy", fault) for fault in thaw_faults(freeze["thaw"], train["epochs"])]
+    epochs = train["epochs"] or MOST_EPOCHS  # chosen when the data are known; the policy is checked again then
+    faults = [("freeze.thaw" if epochs > 1 else "freeze.policy", fault) for fault in thaw_faults(freeze["thaw"], epochs)]
     if train["backbone_lr_scale"] == 0:
         faults.append(("train.backbone_lr_scale", "is 0, so stages that freeze.policy gradual thaws would not move; set it above 0, or freeze.policy to backbone"))
     return faults

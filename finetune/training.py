@@ -19,6 +19,7 @@ from torch import Tensor
 from backbones.errors import DataError, FinetuneError, UsageError
 from backbones.freeze import count_parameters
 from finetune.build import build_datamodule, build_detector, build_preprocess, build_task, build_trainer, choose_precision, is_pretrained, quiet_lightning
+from finetune.budget import with_budget
 from finetune.callbacks.checkpoints import Checkpoints, checkpoint_size
 from finetune.callbacks.early_stop import EarlyStop
 from finetune.callbacks.guard import NonFiniteReport
@@ -36,6 +37,7 @@ from finetune.task import DetectionTask
 from finetune.weights_file import WeightsInfo, save_weights
 
 _FOLDER_VARIABLE = "FINETUNE_RUN_FOLDER"  # the first process tells those that a strategy starts
+_MIXED = 0.85  # share of the budget with mosaic, mixup and copy-paste, where they are on (YOLOX, arXiv:2107.08430: all but the last 15 of 300 epochs)
 _TENSORS_PER_WEIGHT = {"sgd": 1, "adamw": 2}
 
 
@@ -113,6 +115,8 @@ def prepare(config: RunConfig, log: RunLog) -> Parts:
     log.say(*splits.summary, *class_lines(splits.class_map))
     if splits.train is None:
         raise DataError(f"{config.data.root} has no training split (it has {', '.join(n for n in ('val', 'test') if getattr(splits, n) is not None)}): set data.train")
+    config = with_budget(config, len(splits.train))
+    data.mix_until(round(_MIXED * config.train.epochs))
     start = config.detector.weights
     detector = build_detector(config, len(splits.class_names), weights="none" if start else None)
     if start:

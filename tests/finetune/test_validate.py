@@ -33,7 +33,7 @@ def test_defaults_are_right_and_come_back_unchanged() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "part"),
     [
-        ("train.epochs", 0, "at least 1"),
+        ("train.epochs", -1, "at least 0"),
         ("train.epochs", 2.5, "not a whole number"),
         ("train.epochs", True, "not a whole number"),
         ("train.lr", 0, "above 0"),
