@@ -115,7 +115,7 @@ def test_what_people_write_is_understood(key: str, value: Any, kept: Any) -> Non
 
 
 def test_all_faults_together_in_the_order_of_the_file() -> None:
-    tree = {"train": {"epochs": 0, "lr": -1}, "nonsense": 1, "data": {"augment": "x"}}
+    tree = {"train": {"epochs": -1, "lr": -1}, "nonsense": 1, "data": {"augment": "x"}}
     sources = {"train.epochs": "a.yaml line 2", "train.lr": "--train.lr"}
     faults = check_config(tree, sources)
     assert [fault.split(":")[0] for fault in faults] == ["train.epochs", "--train.lr", "nonsense", "data.augment"]

@@ -46,5 +46,5 @@ def tiny_config(root: Path, **train: object) -> RunConfig:
         pyramid=PyramidConfig(width=16),
         ssdlite=SSDLiteConfig(head_depth=1),
         freeze=FreezeConfig("none", 0, "train"),
-        train=replace(TrainConfig(epochs=2, accelerator="cpu", lr=0.02, backbone_lr_scale=1.0, warmup=0.05, clip_norm=10.0), **train),  # type: ignore[arg-type]
+        train=replace(TrainConfig(epochs=2, evaluate_every=1, accelerator="cpu", lr=0.02, backbone_lr_scale=1.0, warmup=0.05, clip_norm=10.0), **train),  # type: ignore[arg-type]
     )
