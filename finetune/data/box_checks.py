@@ -41,18 +41,18 @@ def check_boxes(split: BoxSplit, images: Sequence[RawImage], input_hw: tuple[int
     def other(row: int) -> str:
         return f"{corners_text(split.boxes[row])} is {split.class_names[split.labels[row]]}, and {split.class_names[split.labels[first[row]]]} as {split.annotation_ids[first[row]]}"
 
-    _note(findings, BOX_TWICE, again & same_class, split, images, image_of, twice)
-    _note(findings, BOX_TWO_CLASSES, again & ~same_class, split, images, image_of, other)
+    note_rows(findings, BOX_TWICE, np.flatnonzero(again & same_class), split, images, twice)
+    note_rows(findings, BOX_TWO_CLASSES, np.flatnonzero(again & ~same_class), split, images, other)
     sides = (split.boxes[:, 2:] - split.boxes[:, :2]) * input_scales(split.original_hw, input_hw, resize)[image_of]
 
     def size(row: int) -> str:
         width, height = split.boxes[row, 2:] - split.boxes[row, :2]
         return f"{width:.3g} x {height:.3g} pixels, {sides[row, 0]:.1f} x {sides[row, 1]:.1f} at the input size"
 
-    _note(findings, BOX_TINY, (sides < TINY_SIDE).any(1) & real, split, images, image_of, size)
+    note_rows(findings, BOX_TINY, np.flatnonzero((sides < TINY_SIDE).any(1) & real), split, images, size)
     if thorough:
         whole = (split.boxes[:, 2:] - split.boxes[:, :2] >= _WHOLE_SHARE * split.original_hw[image_of][:, ::-1]).all(1)
-        _note(findings, BOX_WHOLE, whole & real, split, images, image_of, lambda row: corners_text(split.boxes[row]))
+        note_rows(findings, BOX_WHOLE, np.flatnonzero(whole & real), split, images)
 
 
 def repeated_boxes(image_of: NDArray[np.int64], boxes: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -100,11 +100,22 @@ def _first_equal(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     return first
 
 
-def _note(findings: Findings, kind: Kind, mask: NDArray[np.bool_], split: BoxSplit, images: Sequence[RawImage], image_of: NDArray[np.int64], describe: Callable[[int], str]) -> None:
-    rows = np.flatnonzero(mask)
-    for row in (rows if findings.lenient else rows[:NAMED]).tolist():
-        image = images[image_of[row]]
+def note_rows(findings: Findings, kind: Kind, rows: NDArray[np.intp], split: BoxSplit, images: Sequence[RawImage], describe: Callable[[int], str] | None = None) -> None:
+    """Note rows of a split's boxes; a strict sink gets the first few and the count.
+
+    Args:
+        findings: The sink.
+        kind: What they are.
+        rows: [K] rows.
+        split: Whose rows.
+        images: Of the split, in its order.
+        describe: Row to what stands there; default: the corners and the size of the picture.
+    """
+    shown = rows if findings.lenient else rows[:NAMED]
+    for row, image_row in zip(shown.tolist(), (np.searchsorted(split.offsets, shown, "right") - 1).tolist(), strict=True):
+        image, (height, width) = images[image_row], split.original_hw[image_row].tolist()
         x1, y1, x2, y2 = split.boxes[row].tolist()
-        findings.add(kind, image.annotation_file, split.annotation_ids[row], describe(row), image=image.path, box=(x1, y1, x2, y2))
+        value = describe(row) if describe else f"{corners_text(split.boxes[row])} in {width}x{height}"
+        findings.add(kind, image.annotation_file, split.annotation_ids[row], value, image=image.path, box=(x1, y1, x2, y2))
     if not findings.lenient:
         findings.count_more(kind, len(rows) - NAMED)

@@ -20,6 +20,7 @@ ID_RETYPED = Kind("image-id-retyped", "note", "annotation[|s] [writes|write] the
 SEVERAL_FILES = Kind("image-in-several-files", "note", "image[|s] [is|are] in several annotation files: [its|their] boxes are joined", "nothing, if that is meant")
 SEVERAL_IDS = Kind("image-id-in-several-files", "note", "image id[|s] [is|are] used in several annotation files: the file's name goes before [it|them]", "nothing to do")
 SPLIT_EMPTY = Kind("split-empty", "error", "split[|s] [has|have] no images", "list images in it, or leave it out, as with data.test []")
+TRAIN_EMPTY = Kind("train-without-boxes", "error", "training split[|s] [has|have] no box to learn", "annotate objects, or look at data.include and data.rename")
 
 # classes
 CATEGORY_BROKEN = Kind("category-broken", "error", "categor[y|ies] [has|have] no usable id and name", "give every category an integer id and a name")
