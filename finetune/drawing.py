@@ -89,6 +89,21 @@ def draw_comparison(
     return _join(left, f"truth: {len(labels)}", right, f"detections, score {least_score:g} or more: {len(kinds)}")
 
 
+def draw_boxes(image: NDArray[np.uint8], boxes: NDArray[Any], colours: Sequence[Colour], words: Sequence[str]) -> Image.Image:
+    """Draw boxes, later ones on top, into a copy of a picture.
+
+    Args:
+        image: [H, W, 3] or [H, W, 1] uint8.
+        boxes: [N, 4] xyxy in pixels of the picture.
+        colours: One per box.
+        words: One per box.
+
+    Returns:
+        An RGB picture of the same size.
+    """
+    return _draw(_to_picture(image), np.asarray(boxes, np.float64).reshape(-1, 4), colours, words)
+
+
 def contact_sheet(images: Sequence[Image.Image | NDArray[np.uint8]], columns: int = 4, cell_width: int = 320) -> Image.Image:
     """Small copies of pictures in rows.
 
@@ -148,7 +163,7 @@ def _draw(picture: Image.Image, boxes: NDArray[np.float64], colours: Sequence[Co
             _frame(pen, corners, line, colour)
             drawn.append((corners, colour, word))
     taken: list[Rectangle] = []
-    for corners, colour, word in reversed(drawn):
+    for corners, colour, word in reversed([entry for entry in drawn if entry[2]]):
         taken.append(_label(pen, corners, colour, word, letters, picture.size, taken))
     return picture
 

@@ -47,7 +47,7 @@ def check_boxes(split: BoxSplit, images: Sequence[RawImage], input_hw: tuple[int
 
     def size(row: int) -> str:
         width, height = split.boxes[row, 2:] - split.boxes[row, :2]
-        return f"{width:.3g} x {height:.3g} pixels, {sides[row, 0]:.1f} x {sides[row, 1]:.1f} at the input size"
+        return f"({width:.3g} x {height:.3g} pixels, {sides[row, 0]:.1f} x {sides[row, 1]:.1f} at the input size)"
 
     note_rows(findings, BOX_TINY, np.flatnonzero((sides < TINY_SIDE).any(1) & real), split, images, size)
     if thorough:

@@ -56,6 +56,7 @@ class Finding(NamedTuple):
         remedy: What to do, where that is more exact than the kind's own.
         image: The picture that shows it.
         box: x1, y1, x2, y2 at pixel edges of the picture, to mark it.
+        other: A second picture that it is about.
     """
 
     kind: Kind
@@ -66,6 +67,7 @@ class Finding(NamedTuple):
     remedy: str = ""
     image: Path | None = None
     box: tuple[float, float, float, float] | None = None
+    other: Path | None = None
 
     @property
     def place(self) -> str:
@@ -103,9 +105,10 @@ class Findings:
         remedy: str = "",
         image: Path | None = None,
         box: tuple[float, float, float, float] | None = None,
+        other: Path | None = None,
     ) -> None:
         """Note something that training survives; arguments as in ``Finding``."""
-        self._keep(Finding(kind, self.split, file, annotation, value, remedy, image, box))
+        self._keep(Finding(kind, self.split, file, annotation, value, remedy, image, box, other))
 
     def fault(
         self,
