@@ -126,8 +126,8 @@ class SSDLiteConfig:
     head_depth: Annotated[int, AT_LEAST_0] = 2
     shared_head: bool = True
     anchors: Literal["ssd", "ssd-a3", "square"] = "square"
-    matcher: Literal["iou", "atss", "tal"] = "tal"
-    class_loss: Literal["softmax-mining", "focal", "quality-focal", "quality-bce"] = "quality-bce"
+    matcher: Literal["iou", "atss", "tal"] = "atss"
+    class_loss: Literal["softmax-mining", "focal", "quality-focal", "quality-bce"] = "softmax-mining"
     box_loss: Literal["smooth-l1", "giou", "ciou"] = "giou"
     min_negatives: Annotated[int, AT_LEAST_0] = 16
     score_threshold: Annotated[float, SHARE_BELOW_1] = 0.02
@@ -191,7 +191,7 @@ class TrainConfig:
 
     epochs: Annotated[int, AT_LEAST_0] = 0
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr: Annotated[float, POSITIVE] = 0.03
+    lr: Annotated[float, POSITIVE] = 0.06
     backbone_lr_scale: Annotated[float, AT_LEAST_0] = 0.1
     layer_decay: Annotated[float, Range(low=0, high=1, open_low=True)] = 1.0
     momentum: Annotated[float, SHARE_BELOW_1] = 0.9

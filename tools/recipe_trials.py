@@ -1,8 +1,9 @@
 """Short trainings of one setting changed at a time, for docs/experiments.md.
 
-    python tools/recipe_trials.py TRIALS.yaml --data ROOT --out RESULTS.jsonl [--epochs 6] [--size 256] [--seeds 0 1] [--only NAME ...]
+    python tools/recipe_trials.py tools/recipe_trials.yaml --data ROOT --out RESULTS.jsonl [--epochs 6] [--size 256] [--seeds 0 1] [--only NAME ...]
+    python tools/recipe_trials.py --table RESULTS.jsonl
 
-TRIALS.yaml maps the name of a trial to the settings that differ from the defaults, each "section.setting: value" (``{}`` is the default
+The YAML file maps the name of a trial to the settings that differ from the defaults, each "section.setting: value" (``{}`` is the default
 itself). Every trial trains on the training split, is scored on the validation split and adds one line to RESULTS.jsonl; lines that are there
 are not run again, so an interrupted series goes on where it stopped. Several processes may share the work, with different --only or --seeds.
 """
@@ -58,18 +59,33 @@ def run_trial(name: str, config: RunConfig) -> dict[str, Any]:
     return {**result, "seconds": time.perf_counter() - started, "torch": torch.__version__, "config": config_to_dict(config)}
 
 
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Figures of finished trials as a Markdown table."""
+    print("| data | trial | seed | epochs, size | AP50 by epoch | AP | seconds |\n|---|---|---|---|---|---|---|")
+    for row in rows:
+        figures = row.get("failed") or ", ".join(f"{epoch}: {value:.3f}" for epoch, value in row["AP50"].items())
+        last = f"{list(row['AP'].values())[-1]:.3f} | {row['seconds']:.0f}" if "AP" in row else "|"
+        print(f"| {row['data']} | {row['trial']} | {row['seed']} | {row['epochs']}, {row['size']} | {figures} | {last} |")
+
+
 def main() -> None:
     """Run what is not in the results yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trials", type=Path)
+    parser.add_argument("trials", type=Path, nargs="?")
+    parser.add_argument("--table", type=Path, help="only print these results as Markdown")
     parser.add_argument("--data", default="signs")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("trials.jsonl"))
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--evaluations", type=int, default=2)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", nargs="+")
     args = parser.parse_args()
+    if args.table:
+        print_table([json.loads(line) for line in args.table.read_text().splitlines()])
+        return
+    if args.trials is None:
+        parser.error("name a file of trials, or --table RESULTS.jsonl")
     base = {"data.root": args.data, "data.input_size": [args.size, args.size], "data.workers": 0, "train.epochs": args.epochs, "train.evaluate_every": max(1, args.epochs // args.evaluations)}
     for seed in args.seeds:
         for name, changes in yaml.safe_load(args.trials.read_text()).items():
