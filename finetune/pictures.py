@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backbones.errors import DataError
-from finetune.data.voc import IMAGE_SUFFIXES
+from finetune.data.file_listing import IMAGE_SUFFIXES
 
 
 def find_pictures(words: Sequence[str]) -> list[Path]:

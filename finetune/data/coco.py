@@ -99,14 +99,14 @@ def _read_images(file: Path, content: dict[str, Any], split: RawSplit, findings:
             continue
         texts.add(str(number))
         path = finder.find(name, file)
+        place = path or (finder.dirs[0] / name if finder.dirs else Path(name))
         if path is None and need_images:
             findings.fault(PICTURE_MISSING, file, value=name, remedy=looked)
-        elif path is not None and not is_writable(str(path)):
-            findings.fault(PICTURE_NAME, file, value=str(path), image=path)
+        elif not is_writable(str(place)):
+            findings.fault(PICTURE_NAME, file, value=str(place), image=path)
         else:
             rows[number] = len(split.images)
-            path = path or (finder.dirs[0] / name if finder.dirs else Path(name))
-            split.images.append(RawImage(number, path, (as_side(image.get("height")), as_side(image.get("width"))), file))
+            split.images.append(RawImage(number, place, (as_side(image.get("height")), as_side(image.get("width"))), file))
             continue
         rows[number] = _LEFT_OUT
     return rows

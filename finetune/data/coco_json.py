@@ -12,20 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backbones.errors import DataError
-from finetune.data.file_listing import read_bytes
+from finetune.data.file_listing import odd_start, read_bytes
 
 PARTS = ("images", "annotations", "categories")
 NO_POLYGONS = 1  # stands for polygons that were not parsed
 _POLYGONS = re.compile(rb'(?<!\\)"segmentation"\s*:\s*\[[\d\s.,eE+\-\[\]]*\](?=\s*[,}])')
 _ODD_BOX = re.compile(rb'"bbox"\s*+:\s*+(?!\[\s*+[-\d.])')
 _SMALL = 1_000_000
-# how files begin that are no JSON, and what to do
-_OTHER_FILES = (
-    (b"version https://git-lfs", "a Git LFS pointer instead of the file; run git lfs pull"),
-    (b"<", "XML or a web page; give a COCO JSON file (where a download made it: download again, it may need a login)"),
-    (b"PK\x03\x04", "a zip archive; unpack it"),
-    (b"\x1f\x8b", "a gzip archive; unpack it"),
-)
 # keys by which JSON of other tools is known, and what it is
 _OTHER_TOOLS = (
     ({"shapes", "imagePath"}, "a labelme file of one picture; convert the folder to COCO (labelme2coco)"),
@@ -94,12 +87,10 @@ def _without_polygons(content: bytes) -> bytes:
 
 
 def _why_not_json(content: bytes, error: Exception) -> str:
-    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
-    for head, words in _OTHER_FILES:
-        if start.startswith(head):
-            return f"not a JSON file but {words}"
-    if not content.strip(b"\0 \t\r\n"):
-        return f"not a JSON file but {'only blanks or zero bytes' if content else 'empty'}; export the annotations again"
+    if odd := odd_start(content):
+        return f"not a JSON file but {odd}"
+    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return "not a JSON file but XML or a web page; give a COCO JSON file (a download may have needed a login)"
     if isinstance(error, UnicodeDecodeError):
         return f"not a JSON file in UTF-8 (byte {error.object[error.start]:#04x} at {error.start}); save it as UTF-8, or export the annotations again"
     if isinstance(error, RecursionError):

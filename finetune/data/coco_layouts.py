@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from backbones.errors import DataError
-from finetune.data.coco import load_coco_json
+from finetune.data.coco_json import look_at
+from finetune.data.file_listing import files_with, is_file
 from finetune.data.sources import WORDS, CocoSource, picture_dirs
 
 _OTHER_TASKS = ("captions", "keypoints", "panoptic", "stuff", "info")
@@ -17,9 +18,9 @@ def named_files(root: Path, images: Path | None) -> dict[str, tuple[CocoSource, 
     """annotations/instances_train2017.json and all file names that hold the word of one split; instances_ goes before others."""
     for folder in (root / "annotations", root / "Annotations", root):
         found: dict[str, tuple[CocoSource, ...]] = {}
-        for file in sorted(folder.glob("*.json"), key=lambda path: (not path.stem.startswith("instances_"), len(path.stem), path.stem)):
+        for file in sorted(files_with(folder, ".json"), key=lambda path: (not path.stem.startswith("instances_"), len(path.stem), path.stem)):
             split = split_of(file.stem)
-            if split is not None and split not in found and (file.stem.startswith("instances_") or _looks_like_coco(file)):
+            if split is not None and split not in found and (file.stem.startswith("instances_") or look_at(file) != "other"):
                 found[split] = (CocoSource(file, _dirs_of(root, file.stem, images)),)
         if "train" in found or len(found) > 1:
             return found
@@ -48,14 +49,16 @@ def only_file(root: Path, images: Path | None) -> dict[str, tuple[CocoSource, ..
 
 def folder_file(folder: Path, images: Path | None) -> CocoSource | None:
     """The COCO file of a folder that is one split."""
-    files = [folder / _ROBOFLOW] if (folder / _ROBOFLOW).is_file() else _coco_files(folder)
+    files = [folder / _ROBOFLOW] if is_file(folder / _ROBOFLOW) else _coco_files(folder)
     return CocoSource(files[0], picture_dirs(folder, images)) if len(files) == 1 else None
 
 
 def single_file(file: Path, images: Path | None) -> CocoSource:
     """The source of a COCO file given by its own path."""
     if file.suffix.lower() != ".json":
-        raise DataError(f"{file} is no annotation file that can be read alone; give a COCO .json file, or the folder of a VOC data set")
+        archive = file.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+        remedy = "unpack it, and give the folder" if archive else "give a COCO .json file, or the folder of a VOC data set"
+        raise DataError(f"{file} is no annotation file that can be read alone; {remedy}")
     return CocoSource(file, _dirs_of(file.parent, file.stem, images))
 
 
@@ -69,18 +72,12 @@ def split_of(stem: str) -> str | None:
 
 
 def _coco_files(folder: Path) -> list[Path]:
-    return [file for file in sorted(folder.glob("*.json")) if _looks_like_coco(file)]
-
-
-def _looks_like_coco(file: Path) -> bool:
-    """A file that is alone is taken, and its faults are shown; among several only those that can be read count."""
-    if len(list(file.parent.glob("*.json"))) == 1:
-        return True
-    try:
-        load_coco_json(file)
-    except DataError:
-        return False
-    return True
+    """COCO files of a folder; a file that is alone, or broken while no other is COCO, is taken, so that its fault is shown."""
+    files = files_with(folder, ".json")
+    if len(files) < 2:
+        return files
+    kinds = {file: look_at(file) for file in files}
+    return [file for file in files if kinds[file] == "coco"] or [file for file in files if kinds[file] == "broken"]
 
 
 def _dirs_of(root: Path, stem: str, images: Path | None) -> tuple[Path, ...]:

@@ -8,7 +8,7 @@ import reprlib
 from typing import Any
 
 MOST_PIXELS = 1e9  # coordinates beyond are no pixels
-MOST_LETTERS = 200  # of a class name
+MOST_LETTERS = 100  # of a class name or an id
 _NUMBERS = {int, float}
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _REPR = reprlib.Repr()

@@ -10,7 +10,18 @@ from pathlib import Path
 from backbones.errors import DataError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+_ODD_STARTS = (
+    (b"version https://git-lfs", "a Git LFS pointer instead of the file; run git lfs pull"),
+    (b"PK\x03\x04", "a zip archive; unpack it"),
+    (b"\x1f\x8b", "a gzip archive; unpack it"),
+    (b"\0\5\26\7", "a macOS resource file; take it out"),
+)
 _NOT_DATA = ("__MACOSX", "__pycache__")
+
+
+def expand(text: str) -> Path:
+    """A path from a setting, with a leading ~ or ~user replaced where that user is known."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises for unknown users)
 
 
 def is_file(path: Path) -> bool:
@@ -51,17 +62,28 @@ def folders_in(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: cannot be listed ({error.strerror or error})") from error
 
 
+def list_pictures(image_dirs: Sequence[Path]) -> dict[str, Path]:
+    """Map the stem of every picture in some folders to its path; earlier folders and suffixes win."""
+    pictures: dict[str, Path] = {}
+    for folder in image_dirs:
+        named = [(stem, IMAGE_SUFFIXES.index(dot.lower()), stem + dot) for stem, dot in map(os.path.splitext, file_names(folder)) if dot.lower() in IMAGE_SUFFIXES]
+        for stem, _, name in sorted(named):
+            pictures.setdefault(stem, folder / name)
+    return pictures
+
+
 def walk_files(folder: Path, most: int) -> Iterator[str]:
-    """Paths of the files in a folder and below, links to folders not followed, at most ``most``."""
-    seen = 0
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_DATA)
-        seen += len(names) + 1
-        if seen > most:
-            return
-        for name in names:
-            if not name.startswith("."):
-                yield os.path.join(place, name)  # noqa: PTH118  (a Path for each of 100,000 files costs a second)
+    """Paths of the regular files in a folder and below, hidden ones left out, links to folders not followed; at most ``most`` entries are looked at."""
+    waiting, seen = [str(folder)], 0
+    while waiting and seen < most:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                rows = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError:
+            continue
+        seen += len(rows) + 1
+        waiting += sorted((entry.path for entry in rows if entry.name not in _NOT_DATA and entry.is_dir(follow_symlinks=False)), reverse=True)
+        yield from (entry.path for entry in rows if _is_regular(entry))
 
 
 def real_paths(paths: Sequence[Path]) -> list[str]:
@@ -72,7 +94,7 @@ def real_paths(paths: Sequence[Path]) -> list[str]:
         parent = folders.get(path.parent)
         if parent is None:
             parent = folders[path.parent] = os.path.realpath(path.parent)
-        real = os.path.join(parent, path.name)  # noqa: PTH118  (see walk_files)
+        real = os.path.join(parent, path.name)  # noqa: PTH118  (a Path for each of 100,000 files costs a second)
         found.append(os.path.realpath(real) if os.path.islink(real) else real)  # noqa: PTH114
     return found
 
@@ -85,6 +107,13 @@ def read_bytes(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
+
+
+def odd_start(content: bytes) -> str | None:
+    """What a file is that should hold text, where its first bytes tell: "empty; ...", "a zip archive; unpack it"."""
+    if not content.strip(b"\0 \t\r\n"):
+        return f"{'only blanks or zero bytes' if content else 'empty'}; copy or export it again"
+    return next((words for head, words in _ODD_STARTS if content.startswith(head)), None)
 
 
 def decode_text(content: bytes) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from backbones.errors import DataError
 from finetune.data import coco_layouts, voc_layouts
+from finetune.data.file_listing import expand, file_names, folders_in, is_dir, is_file, list_pictures
 from finetune.data.findings import name_some
 from finetune.data.sources import Source
-from finetune.data.voc import list_pictures
 
 Rule = Callable[[Path, Path | None], Mapping[str, tuple[Source, ...]]]
 
@@ -23,6 +23,22 @@ RULES: tuple[tuple[str, str, Rule], ...] = (
     ("coco", "one COCO file", coco_layouts.only_file),
     ("voc", "VOC plain folder", voc_layouts.plain_folder),
 )
+
+# suffix of files that hold annotations in formats that are not read
+_OTHER_FORMATS = {
+    ".csv": "CSV tables",
+    ".jsonl": "JSON lines",
+    ".ndjson": "JSON lines",
+    ".parquet": "Parquet tables",
+    ".tfrecord": "TFRecords",
+    ".tfrecords": "TFRecords",
+    ".mat": "MATLAB files",
+    ".zip": "archives",
+    ".tar": "archives",
+    ".gz": "archives",
+    ".7z": "archives",
+    ".rar": "archives",
+}
 
 
 @dataclass(frozen=True)
@@ -44,14 +60,14 @@ def find_layout(root: Path, kind: str = "auto", images: Path | None = None) -> L
     Raises:
         DataError: Nothing fits; the message says what was looked for and what is there.
     """
-    if not root.exists():
-        raise DataError(f"{root} does not exist (looked at {root.absolute()}); set data.root to a COCO or VOC folder or annotation file, or to 'signs' for the sample set")
-    if root.is_file():
+    if is_file(root):
         return Layout("one COCO file", {"train": (coco_layouts.single_file(root, images),)})
+    if not is_dir(root):
+        raise DataError(f"{root} does not exist (looked at {root.absolute()}); set data.root to a COCO or VOC folder or annotation file, or to 'signs' for the sample set")
     layout = _match(root, kind, images)
     if layout is not None:
         return layout
-    inside = [(child, found) for child in sorted(root.iterdir()) if child.is_dir() and not child.name.startswith(".") and (found := _match(child, kind, images))]
+    inside = [(child, found) for child in folders_in(root) if (found := _match(child, kind, images))]
     if len(inside) == 1:
         return inside[0][1]
     if inside:
@@ -61,22 +77,22 @@ def find_layout(root: Path, kind: str = "auto", images: Path | None = None) -> L
 
 def named_source(root: Path, name: str, kind: str, images: Path | None) -> Source | None:
     """The source of an explicit setting: a file, a folder, or the name of a split such as "trainval" or "train2017"."""
-    folder = root if root.is_dir() else root.parent
-    for path in (folder / name, Path(name).expanduser()):
-        if path.is_file() and path.suffix.lower() == ".txt":
+    folder = root if is_dir(root) else root.parent
+    for path in (folder / name, expand(name)):
+        if is_file(path) and path.suffix.lower() == ".txt":
             return voc_layouts.source_of_set(path.absolute(), images)
-        if path.is_file():
+        if is_file(path):
             return coco_layouts.single_file(path, images)
     if kind != "voc":
         for file in (folder / place / f"{prefix}{name}.json" for place in ("annotations", "") for prefix in ("instances_", "")):
-            if file.is_file():
+            if is_file(file):
                 return coco_layouts.single_file(file, images)
     if kind != "coco":
         for base in voc_layouts.devkits(folder):
             if file_ := voc_layouts.set_file(base, name):
                 return voc_layouts.source_of_set(file_, images)
-    for path in (folder / name, Path(name).expanduser()):
-        if path.is_dir() and (found := coco_layouts.folder_file(path, images) or voc_layouts.folder_files(path, images)):
+    for path in (folder / name, expand(name)):
+        if is_dir(path) and (found := coco_layouts.folder_file(path, images) or voc_layouts.folder_files(path, images)):
             return found
     return None
 
@@ -91,12 +107,22 @@ def _match(root: Path, kind: str, images: Path | None) -> Layout | None:
 
 
 def _nothing_found(root: Path, kind: str) -> str:
-    here = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir() if not path.name.startswith("."))
+    folders, names = folders_in(root), file_names(root)
+    here = sorted([*names, *(f"{folder.name}/" for folder in folders)])
     coco = "annotations/instances_train*.json, train/_annotations.coco.json, a single .json"
     voc = "ImageSets/Main/train.txt with Annotations/ and JPEGImages/, train/*.xml, *.xml"
     looked = {"coco": coco, "voc": voc}.get(kind, f"{coco}; {voc}")
     pictures = len(list_pictures((root,)))
     found = (name_some(here, most=8) or "an empty folder") + (f" ({pictures} pictures without annotations)" if pictures else "")
-    yolo = any(next(root.glob(pattern), None) for pattern in ("data.yaml", "data.yml", "labels/*.txt", "*/labels/*.txt", "labels/*/*.txt"))
-    remedy = "this looks like YOLO labels: export the data as COCO or VOC" if yolo else "set data.root, or data.train to an annotation file"
-    return f"no COCO or VOC data in {root}; looked for {looked}; found {found}; {remedy} (layouts: docs/data.md)"
+    return f"no COCO or VOC data in {root}; looked for {looked}; found {found}; {_remedy(root, names, folders)} (layouts: docs/data.md)"
+
+
+def _remedy(root: Path, names: list[str], folders: list[Path]) -> str:
+    """What to do with data of another format, where it can be told which."""
+    if any(next(root.glob(pattern), None) for pattern in ("data.yaml", "data.yml", "labels/*.txt", "*/labels/*.txt", "labels/*/*.txt")):
+        return "this looks like YOLO labels: export the data as COCO or VOC"
+    names = [*names, *(name for folder in folders for name in file_names(folder))]
+    for suffix, what in _OTHER_FORMATS.items():
+        if any(name.lower().endswith(suffix) for name in names):
+            return f"{what} ({suffix}) are not read: convert or export the data as COCO or VOC"
+    return "set data.root, or data.train to an annotation file"

@@ -30,8 +30,8 @@ def finding_lines(findings: Findings, root: str) -> list[str]:
     return lines
 
 
-def describe(splits: Mapping[str, BoxSplit]) -> list[str]:
-    """One line per split, and warnings; raise DataError when train has nothing to learn from."""
+def describe(splits: Mapping[str, BoxSplit], root: str = "the data") -> list[str]:
+    """One line per split, and warnings; raise DataError, naming ``root``, when train has nothing to learn from."""
     lines = []
     for name, split in splits.items():
         empty = int((np.diff(split.offsets) == 0).sum())
@@ -42,7 +42,7 @@ def describe(splits: Mapping[str, BoxSplit]) -> list[str]:
     if train is not None:
         counts = np.bincount(train.labels[~train.ignore], minlength=len(train.class_names))
         if not counts.sum():
-            raise DataError(f"train has no boxes of the {len(train.class_names)} classes ({', '.join(train.class_names[:8])}); there is nothing to learn")
+            raise DataError(f"{root}: train has no boxes of the {len(train.class_names)} classes ({', '.join(train.class_names[:8])}); there is nothing to learn")
         never = [name for name, count in zip(train.class_names, counts, strict=True) if not count]
         if never:
             lines.append(f"warning: train has no boxes of {len(never)} classes: {', '.join(never[:8])}{' ...' if len(never) > 8 else ''}")

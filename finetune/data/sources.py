@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune.data.file_listing import is_dir
+
 SPLITS = ("train", "val", "test")
 WORDS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 PICTURE_FOLDERS = ("", "images", "JPEGImages", "Images", "imgs", "img", "data")
@@ -33,4 +35,4 @@ Source = CocoSource | VocSource
 def picture_dirs(folder: Path, images: Path | None, within: str = "") -> tuple[Path, ...]:
     """Folders that may hold the pictures of ``folder``, the given one first; ``within`` is a folder inside each, such as "train"."""
     dirs = [folder / name / within for name in PICTURE_FOLDERS]
-    return (*([images] if images else []), *(path for path in dirs if path.is_dir()))
+    return (*([images] if images else []), *(path for path in dirs if is_dir(path)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from finetune.data.file_listing import file_names, folders_in, is_dir, is_file
 from finetune.data.sources import WORDS, VocSource, picture_dirs
 
 _XML_FOLDERS = ("Annotations", "annotations", "labels", "xml")
@@ -49,22 +50,22 @@ def folder_files(folder: Path, images: Path | None) -> VocSource | None:
 
 def devkits(root: Path) -> list[Path]:
     """``root`` itself if it has ImageSets, else every VOC20xx folder in it or in its VOCdevkit."""
-    if (root / "ImageSets").is_dir():
+    if is_dir(root / "ImageSets"):
         return [root]
-    return [base for parent in (root, root / "VOCdevkit") if parent.is_dir() for base in sorted(parent.glob("VOC*")) if (base / "ImageSets").is_dir()]
+    return [base for parent in (root, root / "VOCdevkit") if is_dir(parent) for base in folders_in(parent) if base.name.startswith("VOC") and is_dir(base / "ImageSets")]
 
 
 def set_file(base: Path, name: str) -> Path | None:
     """The list of a split in a VOC folder."""
-    return next((file for file in (base / "ImageSets" / "Main" / f"{name}.txt", base / "ImageSets" / f"{name}.txt") if file.is_file()), None)
+    return next((file for file in (base / "ImageSets" / "Main" / f"{name}.txt", base / "ImageSets" / f"{name}.txt") if is_file(file)), None)
 
 
 def source_of_set(file: Path, images: Path | None) -> VocSource:
     """The source of a list of names: its XML files lie in the nearest Annotations folder above it."""
-    base = next((parent for parent in file.parents if any((parent / name).is_dir() for name in _XML_FOLDERS)), file.parent)
-    xml_dir = next((base / name for name in _XML_FOLDERS if (base / name).is_dir()), base)
+    base = next((parent for parent in file.parents if any(is_dir(parent / name) for name in _XML_FOLDERS)), file.parent)
+    xml_dir = next((base / name for name in _XML_FOLDERS if is_dir(base / name)), base)
     return VocSource(xml_dir, picture_dirs(base, images), file)
 
 
 def _has_xml(folder: Path) -> bool:
-    return next(folder.glob("*.xml"), None) is not None
+    return any(name.lower().endswith(".xml") for name in file_names(folder))

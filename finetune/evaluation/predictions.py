@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backbones.errors import DataError
+from backbones.errors import DataError, one_line
 from finetune.evaluation.store import Rows
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class _Classes:
 
     def remarks(self) -> list[str]:
         """Which predictions were left out."""
-        return [f"{count} predictions of {name} left out: the truth has no such class" for name, count in self._left_out.items()]
+        return [one_line(f"{count} predictions of {name[:100]} left out: the truth has no such class") for name, count in self._left_out.items()]
 
 
 def _some(items: Any) -> str:

@@ -99,7 +99,7 @@ def _file_name(rng: random.Random, content: Any) -> Any:
     return content
 
 
-def _bbox(rng: random.Random, content: Any) -> Any:
+def _boxes(rng: random.Random, content: Any) -> Any:
     objects = _keyed(content, "bbox")
     for container in rng.sample(objects, min(len(objects), rng.choice((1, 1, 3, 100)))):
         box = [rng.choice((*NUMBERS, 5, 10, 20)) for _ in range(rng.choice((4, 4, 4, 4, 0, 3, 5)))]
@@ -171,7 +171,7 @@ TREE_DAMAGE: dict[str, Callable[[random.Random, Any], Any]] = {
     "json: sizes and flags": _set_key("width", "height", "area", "iscrowd", "segmentation", "score"),
     "json: parts": _set_key("images", "annotations", "categories"),
     "json: file names": _file_name,
-    "json: bbox": _bbox,
+    "json: bbox": _boxes,
     "json: removed": _remove,
     "json: key removed everywhere": _remove_everywhere,
     "json: repeated": _repeat,

@@ -17,8 +17,8 @@ from typing import Any
 from fuzzing.case import Outcome, run_case
 from fuzzing.templates import Template
 
-SOFT_SECONDS = 5  # a signal ends Python code
-HARD_SECONDS = 20  # the process is ended
+SOFT_SECONDS = 10  # of processor time: a signal ends Python code
+HARD_SECONDS = 60  # by the clock: the process is ended
 ADDRESS_SPACE = 6 * 2**30
 MOST_MEGABYTES = 300  # by which a case may raise the peak of a process
 REPORT_EVERY = 100
@@ -79,15 +79,15 @@ def run_watched(seed: int, case: int, templates: list[Template], root: Path, sto
         raise CaseTimeoutError
 
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
-    previous = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, SOFT_SECONDS)
+    previous = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, SOFT_SECONDS)
     try:
         outcome = run_case(seed, case, templates, root, store, keep)
     except CaseTimeoutError:
         outcome = _lost(case, f"longer than {SOFT_SECONDS} s")
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, previous)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
     if grown > MOST_MEGABYTES:
         outcome = Outcome(case, outcome.template, outcome.damage, outcome.results, (*outcome.faults, f"memory grew by {grown} MB"), outcome.messages)

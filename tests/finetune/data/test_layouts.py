@@ -143,5 +143,5 @@ def test_voc_test_list_without_annotations_is_left_out(tmp_path: Path) -> None:
     splits = load_splits(DataConfig(root=str(tmp_path)))
     assert splits.test is None
     assert any("without annotations" in line for line in splits.summary)
-    with pytest.raises(DataError, match=r"1 of 1 names in .*test\.txt have no annotation"):
+    with pytest.raises(DataError, match=r"test\.txt: 1 listed picture has no annotation file: e1\.xml"):
         load_splits(DataConfig(root=str(tmp_path), test=("test",)))

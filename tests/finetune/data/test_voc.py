@@ -104,18 +104,18 @@ def test_missing_pieces_are_named(tmp_path: Path) -> None:
     (tmp_path / "ImageSets/Main").mkdir(parents=True)
     names = tmp_path / "ImageSets/Main/train.txt"
     names.write_text("a\nb\nghost\n")
-    with pytest.raises(DataError, match=r"1 of 3 names in .*train\.txt have no annotation in .*Annotations: ghost\.xml"):
+    with pytest.raises(DataError, match=r"train\.txt: 1 listed picture has no annotation file: ghost\.xml; the list names 3, looked in .*Annotations"):
         load_splits(DataConfig(root=str(tmp_path)))
     names.write_text("a\nb\n")
     (tmp_path / "JPEGImages/b.png").unlink()
-    with pytest.raises(DataError, match=r"1 of 2 pictures named in .*train\.txt are missing: b "):
+    with pytest.raises(DataError, match=r"train\.txt: 1 picture is missing: b; the list names 2; looked in .*JPEGImages"):
         load_splits(DataConfig(root=str(tmp_path)))
     names.write_text("\n")
     with pytest.raises(DataError, match="no images"):
         load_splits(DataConfig(root=str(tmp_path)))
     for path in (tmp_path / "ImageSets/Main").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match=r"1 annotations in .* have no picture: b\.xml"):
+    with pytest.raises(DataError, match=r"Annotations: 1 picture is missing: that of b\.xml; looked for the same name, or that in <filename>"):
         load_splits(DataConfig(root=str(tmp_path)))
 
 
@@ -125,13 +125,13 @@ BOMB = '<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (BOMB + "<annotation><object><name>&b;</name></object></annotation>", r"bad\.xml: declares XML entities"),
-        ((BOMB + "<annotation/>").encode("utf-16"), r"bad\.xml: declares XML entities"),
-        ("<annotation><object>", r"bad\.xml: not well-formed XML \(.*line 1"),
-        ("", r"bad\.xml: not well-formed XML"),
-        (b"\xff\xfe\x00garbage", r"bad\.xml: not well-formed XML"),
+        (BOMB + "<annotation><object><name>&b;</name></object></annotation>", r"bad\.xml: .*: declares XML entities"),
+        ((BOMB + "<annotation/>").encode("utf-16"), r"bad\.xml: .*: declares XML entities"),
+        ("<annotation><object>", r"bad\.xml: 1 annotation file cannot be read: not well-formed XML \(.*line 1"),
+        ("", r"bad\.xml: .*: not an XML file but empty"),
+        (b"\xff\xfe\x00garbage", r"bad\.xml: .*: not well-formed XML"),
         ("<VOC/>", r"root element of a VOC annotation is <annotation>, not <VOC>"),
-        ("<annotation><object><bndbox/></object></annotation>", r"bad\.xml: object 1 has no name"),
+        ("<annotation><object><bndbox/></object></annotation>", r"bad\.xml: 1 object has no name: bad\.xml#1 \(name None\); add one, or take the object out"),
     ],
 )
 def test_bad_files_are_named(text: str | bytes, message: str, tmp_path: Path) -> None:
