@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from finetune.config import RunConfig
 
-PICTURES = 4000  # seen in a run; with the default recipe sets of 150 to 400 pictures have learnt most by then (docs/experiments.md)
+PICTURES = 3000  # seen in a run; with the default recipe sets of 150 to 400 pictures have learnt most by then (docs/experiments.md)
 LEAST_EPOCHS, MOST_EPOCHS = 12, 80
 _EVALUATIONS = 10
 
 
 def automatic_epochs(images: int) -> int:
-    """Epochs for a training split of so many images: about 4,000 pictures in all, within 12 to 80 epochs."""
+    """Epochs for a training split of so many images: about 3,000 pictures in all, within 12 to 80 epochs."""
     return min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(PICTURES / max(1, images))))
 
 

@@ -164,7 +164,7 @@ class TrainConfig:
     """The optimisation.
 
     Args:
-        epochs: Passes over the training split; 0 chooses by its size: about 4,000 pictures in all, at least 12 epochs and at most 80.
+        epochs: Passes over the training split; 0 chooses by its size: about 3,000 pictures in all, at least 12 epochs and at most 80.
         optimizer: "sgd" (Nesterov momentum) or "adamw".
         lr: Rate of the new layers at the default batch of ``data.batch_size * accumulate * processes``; not rescaled.
         backbone_lr_scale: Rate of a pretrained backbone as a share of ``lr``.

@@ -14,14 +14,14 @@ from finetune.training import fit
 from tests.finetune.tiny import tiny_config, write_squares
 
 
-@pytest.mark.parametrize(("images", "epochs"), [(1, 80), (20, 80), (100, 40), (150, 27), (205, 20), (400, 12), (5000, 12), (118_000, 12)])
+@pytest.mark.parametrize(("images", "epochs"), [(1, 80), (20, 80), (100, 30), (150, 20), (205, 15), (400, 12), (5000, 12), (118_000, 12)])
 def test_epochs_follow_the_number_of_pictures(images: int, epochs: int) -> None:
     assert automatic_epochs(images) == epochs
 
 
 def test_what_was_set_is_kept() -> None:
     chosen = with_budget(RunConfig(), 150).train
-    assert (chosen.epochs, chosen.evaluate_every) == (27, 3)
+    assert (chosen.epochs, chosen.evaluate_every) == (20, 2)
     kept = with_budget(RunConfig(train=TrainConfig(epochs=5, evaluate_every=4)), 150).train
     assert (kept.epochs, kept.evaluate_every) == (5, 4)
     assert with_budget(RunConfig(train=TrainConfig(epochs=5)), 150).train.evaluate_every == 1
