@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
+from pytorch_lightning.accelerators import CPUAccelerator
+from pytorch_lightning.strategies import FSDPStrategy
 
-from finetune.build import build_detector, build_task, is_pretrained
-from finetune.config import BackboneConfig, DataConfig, DetectorConfig, FreezeConfig, RunConfig
+from backbones.errors import UsageError
+from backbones.freeze import FreezePolicy
+from finetune.build import build_detector, build_task, build_trainer, is_pretrained
+from finetune.config import BackboneConfig, DataConfig, DetectorConfig, FreezeConfig, RunConfig, TrainConfig
+from finetune.processes import SharedNorms
 
 
 @pytest.mark.parametrize(("weights", "start", "expected"), [("imagenet", None, True), ("none", None, False), ("none", "run", True), ("file.pth", None, True)])
@@ -30,3 +37,29 @@ def test_random_weights_are_not_frozen() -> None:
     pretrained = build_task(replace(config, detector=DetectorConfig(weights="a run")), detector)  # the weights themselves are loaded elsewhere
     assert not any(parameter.requires_grad for parameter in detector.backbone.parameters())
     assert {group["lr"] for group in pretrained._groups(detector.backbone, []) } == {config.train.lr * config.train.backbone_lr_scale}
+
+
+def test_shared_norms_are_refused_on_the_cpu_and_reach_the_trainer(tmp_path: Path) -> None:
+    config = RunConfig(train=TrainConfig(accelerator="cpu", devices="2", sync_batchnorm=True))
+    with pytest.raises(UsageError, match=r"train.sync_batchnorm works on GPUs only, and this run has 2 processes on the CPU: .*freeze.batchnorm frozen"):
+        build_trainer(config, tmp_path, [])
+    trainer = build_trainer(replace(config, train=replace(config.train, devices="1", strategy="ddp")), tmp_path, [])
+    assert isinstance(trainer.strategy._layer_sync, SharedNorms)  # type: ignore[attr-defined]
+    assert build_trainer(replace(config, train=replace(config.train, sync_batchnorm=False)), tmp_path, []).strategy._layer_sync is None  # type: ignore[attr-defined]
+
+
+def test_a_strategy_that_cannot_follow_a_thaw_is_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = RunConfig(freeze=FreezeConfig("gradual"), train=TrainConfig(accelerator="cpu"))
+    strategy = FSDPStrategy(accelerator=CPUAccelerator())
+    monkeypatch.setattr(pl.Trainer, "strategy", strategy)
+    with pytest.raises(UsageError, match="use ddp"):
+        build_trainer(config, tmp_path, [])
+    build_trainer(replace(config, freeze=FreezeConfig("stages", 2)), tmp_path, [])
+
+
+def test_gradual_unfreezing_reaches_the_task() -> None:
+    config = RunConfig(
+        data=DataConfig(input_size=(64, 64)), backbone=BackboneConfig("test_efficientnet", "none"), detector=DetectorConfig(weights="a run"), freeze=FreezeConfig("gradual", 1, "train", (2, 0.5), 0.1)
+    )
+    task = build_task(config, build_detector(config, 2))
+    assert task.policy == FreezePolicy("gradual", 1, "train", (2, 0.5), 0.1)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from finetune.curves import draw_curves, read_curves
-from finetune.schedule import rate_factor
+from finetune.curves import draw_curves, read_curves, thaws
+from finetune.schedule import rate_factor, thaw_factor
 
 
 def _rows(train: list[float], ap: list[float], val: list[float] | None = None) -> list[dict[str, float | None]]:
@@ -61,3 +61,26 @@ def test_rates_at_the_corners() -> None:
     steps = [rate_factor(step, 100, "step", milestones=(0.7, 0.9)) for step in (0, 69, 70, 89, 90, 99)]
     assert steps == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
     assert rate_factor(0, 1, "cosine", warmup=0.05) == 1.0
+
+
+def test_what_thawed_is_read_from_the_rates_said_and_drawn(tmp_path: Path) -> None:
+    """A rate that stays zero is no thaw."""
+    columns = {"lr/new": [3.0, 3, 2, 1], "lr/backbone.2": [0.0, 0.1, 0.2, 0.1], "lr/backbone.1": [0.0, 0, 0, 0.1], "lr/backbone.0": [0.0] * 4}
+    rows = [{"epoch": i + 1, "train/loss": 1.0 - i / 10, **{name: values[i] for name, values in columns.items()}} for i in range(4)]
+    assert thaws(rows) == {2: ["backbone.2"], 4: ["backbone.1"]}
+    assert read_curves(rows, "val/coco/AP") == ["Gradual unfreezing: backbone.2 from epoch 2; backbone.1 from epoch 4."]
+    draw_curves(rows, tmp_path / "thaws.png")
+    draw_curves([{**row, "lr/backbone.2": 0.1, "lr/backbone.1": 0.1} for row in rows], tmp_path / "none.png")
+    with Image.open(tmp_path / "thaws.png") as with_lines, Image.open(tmp_path / "none.png") as without:
+        assert _dark(with_lines, 350) > _dark(without, 350) + 100  # pixels in the picture of the losses, left
+
+
+def _dark(picture: Image.Image, width: int) -> int:
+    return sum(picture.convert("L").crop((0, 40, width, 320)).histogram()[:140])
+
+
+def test_rates_after_a_thaw() -> None:
+    assert [thaw_factor(step, 2, 3) for step in range(7)] == [0, 0, 0.25, 0.5, 0.75, 1, 1]
+    assert [thaw_factor(step, 2, 0) for step in range(4)] == [0, 0, 1, 1]
+    assert [thaw_factor(step, 0, 3) for step in range(3)] == [1, 1, 1]
+    assert [thaw_factor(step, None, 3) for step in range(3)] == [0, 0, 0]

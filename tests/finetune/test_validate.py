@@ -64,6 +64,8 @@ def test_defaults_are_right_and_come_back_unchanged() -> None:
         ("data.root", True, "not text"),
         ("data.root", None, "has no value"),
         ("freeze.stages", -1, "at least 0"),
+        ("freeze.thaw", [0.5, 0], "above 0"),
+        ("freeze.thaw_warmup", 1, "below 1"),
         ("pyramid.levels", [5, 4], "rising"),
         ("pyramid.levels", [0, 1], "at least 1"),
         ("evaluate.protocols", ["coco", "voc"], "'voc' is not one of"),
@@ -130,6 +132,13 @@ def test_all_faults_together_in_the_order_of_the_file() -> None:
         ({"detector": {"keep_classes": True}}, "detector.keep_classes"),
         ({"data": {"images": "x"}}, "data.images"),
         ({"freeze": {"policy": "none", "stages": 3}}, "freeze.stages"),
+        ({"freeze": {"thaw": [0.5]}}, "freeze.thaw"),
+        ({"freeze": {"thaw_warmup": 0.2}}, "freeze.thaw_warmup"),
+        ({"freeze": {"policy": "gradual", "thaw": [0.5, 0.2]}}, "freeze.thaw"),
+        ({"freeze": {"policy": "gradual", "thaw": [2, 2.5]}}, "freeze.thaw"),
+        ({"freeze": {"policy": "gradual", "thaw": [21]}, "train": {"epochs": 20}}, "freeze.thaw"),
+        ({"freeze": {"policy": "gradual"}, "train": {"epochs": 1}}, "freeze.policy"),
+        ({"freeze": {"policy": "gradual"}, "train": {"backbone_lr_scale": 0}}, "train.backbone_lr_scale"),
         ({"train": {"milestones": [0.5]}}, "train.milestones"),
         ({"detector": {"name": "ssdlit"}}, "detector.name"),
         ({"backbone": {"name": "tf_efficientnet_light0"}}, "backbone.name"),
@@ -155,6 +164,11 @@ def test_a_flag_that_switches_off_what_a_file_set_is_no_contradiction() -> None:
     assert check_config(tree, {"freeze.policy": "--freeze.policy", "freeze.stages": "a.yaml line 3"}) == []
     assert check_config(tree, {"freeze.policy": "a.yaml line 2", "freeze.stages": "--freeze.stages"})
     assert check_config(tree, {"freeze.policy": "--freeze.policy", "freeze.stages": "--freeze.stages"})
+
+
+def test_settings_of_gradual_unfreezing_without_fault() -> None:
+    assert check_config({"freeze": {"policy": "gradual", "stages": 1, "thaw": [2, 0.5, 20], "thaw_warmup": 0.2}, "train": {"epochs": 20}}) == []
+    assert check_config({"freeze": {"policy": "gradual"}}) == []
 
 
 def test_a_wrong_value_does_not_bring_up_contradictions_of_its_default() -> None:
