@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from finetune.data import DataSplits, read_image
 from finetune.data.types import BoxSplit
 from finetune.load import LoadedRun, load_run
 from finetune.record import RunRecord, load_record, record_to_dict
-from finetune.run_folder import RunFolder, data_name, package_versions, write_json_atomic
+from finetune.run_folder import RunFolder, data_name, package_versions, write_atomic, write_json_atomic
 from finetune.run_log import RunLog
 
 _PICTURES = 8
@@ -38,6 +39,7 @@ def finish_run(folder: RunFolder, config: RunConfig, splits: DataSplits, checkpo
     protocol = config.evaluate.protocols[0]
     notes = read_curves(table.rows, f"val/{protocol}/{checkpoints.best_primary}")
     loaded = load_run(folder.root)
+    table.draw()  # the curves of a run that was killed after its last epoch
     if splits.val is not None:
         draw_pictures(loaded, splits.val, folder)
     files = {name: folder.relative(path) for name, path in (("weights", folder.weights), ("curves", folder.curves), ("metrics", folder.metrics), ("pictures", folder.pictures), ("log", folder.log))}
@@ -74,7 +76,7 @@ def draw_pictures(loaded: LoadedRun, split: BoxSplit, folder: RunFolder, count: 
         image = read_image(split.paths[index], loaded.config.data.channels, (height, width))
         rows = split.rows(int(index))
         picture = draw_comparison(image, loaded.predict([image])[0], split.boxes[rows], split.labels[rows], loaded.class_names, split.ignore[rows])
-        picture.save(folder.pictures / f"{split.paths[index].stem}.jpg")
+        write_atomic(folder.pictures / f"{split.paths[index].stem}.jpg", partial(picture.save, format="JPEG"))
 
 
 def end_lines(folder: RunFolder, record: RunRecord, val: BoxSplit | None) -> list[str]:

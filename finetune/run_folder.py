@@ -1,4 +1,4 @@
-"""The folder of a run: where each file is, made once, never overwritten; every file is replaced as a whole or not at all."""
+"""The folder of a run: where each file is; every file is replaced as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import json
 import os
 import platform
 import re
-import shlex
-import shutil
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,13 +18,22 @@ from finetune.config import RunConfig
 from finetune.config_file import load_config, save_config, with_absolute_paths
 
 _PACKAGES = ("finetune-light", "torch", "torchvision", "timm", "pytorch-lightning", "albumentations", "faster-coco-eval", "numpy", "opencv-python-headless", "Pillow")
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
+
+
+class WriteError(FinetuneError):
+    """A file could not be written; the one it was to replace is as it was."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.path, self.reason = path, error.strerror or str(error)
+        super().__init__(f"cannot write {path}: {self.reason}; free some space or choose another --out")
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a file beside ``path``, force it to disk and put it in the place of ``path`` in one step.
 
     Raises:
-        FinetuneError: The disk is full or the folder cannot be written; ``path`` is as it was.
+        WriteError: The disk is full or the folder cannot be written; ``path`` is as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -34,15 +41,35 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
-        raise FinetuneError(f"cannot write {path}: {error.strerror or error}; free some space or choose another --out") from error
+        raise WriteError(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name of a file survives a power cut as well."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems cannot
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
     """Write JSON in one step."""
     write_atomic(path, lambda temporary: temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"))
+
+
+def clear_temporary(root: Path) -> list[Path]:
+    """Remove what killed processes were writing below a folder: files that ``write_atomic`` makes and never leaves behind."""
+    found = sorted(path for path in root.rglob(".*.tmp") if _TEMPORARY.fullmatch(path.name) and path.is_file())
+    for path in found:
+        path.unlink(missing_ok=True)
+    return found
 
 
 def package_versions() -> dict[str, str]:
@@ -66,6 +93,11 @@ class RunFolder:
     def config(self) -> Path:
         """Settings, resolved."""
         return self.root / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, platform and devices."""
+        return self.root / "environment.json"
 
     @property
     def log(self) -> Path:
@@ -116,44 +148,6 @@ class RunFolder:
         return path.relative_to(self.root).as_posix()
 
     @classmethod
-    def create(cls, out: str | Path | None, config: RunConfig, environment: Mapping[str, Any], needed_bytes: int = 0) -> RunFolder:
-        """Make the folder and write down what is known before training.
-
-        Args:
-            out: Folder to create; None takes the next free runs/<data>-<backbone>-<n>.
-            config: Settings of the run.
-            environment: Devices and the like, beside versions and platform.
-            needed_bytes: Space that the run will take.
-
-        Raises:
-            UsageError: The folder exists, cannot be written, or the disk is too full.
-        """
-        root = free_folder(config) if out is None else Path(out).expanduser()
-        cls.check_free(root)
-        try:
-            free = shutil.disk_usage(next(parent for parent in (root.resolve(), *root.resolve().parents) if parent.exists())).free
-            if free < needed_bytes:
-                raise UsageError(f"the run needs about {needed_bytes / 2**20:,.0f} MiB in {root}, but only {free / 2**20:,.0f} MiB are free: free some space or choose another --out")
-            for name in ("checkpoints", "evaluation", "pictures"):
-                (root / name).mkdir(parents=True)
-            folder = cls(root)
-            save_config(with_absolute_paths(config), folder.config)
-            folder.log.touch()
-            facts = {"versions": package_versions(), "platform": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count(), **environment}
-            write_json_atomic(root / "environment.json", facts)
-            (root / "command.txt").write_text(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot create the run folder {root}: {error.strerror or error}; choose another --out") from error
-        return folder
-
-    @staticmethod
-    def check_free(root: Path) -> None:
-        """Raise UsageError when something is where a run folder shall be."""
-        root = root.expanduser()
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise UsageError(f"{root} exists and is never overwritten: choose another --out, or continue that run with --resume {shlex.quote(str(root))}")
-
-    @classmethod
     def open(cls, path: str | Path) -> RunFolder:
         """An existing run folder.
 
@@ -161,13 +155,21 @@ class RunFolder:
             UsageError: There is none.
         """
         root = Path(path).expanduser()
-        if not (root / "config.yaml").is_file():
+        try:
+            is_run = (root / "config.yaml").is_file()
+        except OSError as error:
+            raise UsageError(f"{root} cannot be a run folder: {error.strerror or error}") from error
+        if not is_run:
             raise UsageError(f"{root} is not a run folder (no config.yaml in it): give the folder that finetune train wrote")
         return cls(root)
 
     def load_config(self) -> RunConfig:
         """The settings of the run."""
         return load_config(self.config)
+
+    def save_config(self, config: RunConfig) -> None:
+        """Keep the settings of the run, with absolute paths."""
+        write_atomic(self.config, lambda temporary: save_config(with_absolute_paths(config), temporary))
 
 
 def data_name(config: RunConfig) -> str:
@@ -176,13 +178,3 @@ def data_name(config: RunConfig) -> str:
         return "signs"
     path = Path(config.data.root).expanduser()
     return (path.resolve().name if path.name in ("", ".", "..") else path.stem if path.suffix else path.name) or "data"
-
-
-def free_folder(config: RunConfig) -> Path:
-    """The next free runs/<data>-<backbone>-<n>."""
-    backbone = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(config.backbone.name.split(":")[-1]).name)
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{data_name(config)}-{backbone}")
-    number = 1
-    while (Path("runs") / f"{stem}-{number}").exists():
-        number += 1
-    return Path("runs") / f"{stem}-{number}"

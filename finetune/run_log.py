@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from finetune.console import console
@@ -24,15 +25,17 @@ class RunLog:
         for line in lines:
             if not self._quiet:
                 console().print(line, markup=False)
-        if self._file is None:
-            self._waiting += lines
-        else:
-            with self._file.open("a", encoding="utf-8") as stream:
-                stream.writelines(f"{line}\n" for line in lines)
+        self._waiting += lines
+        self._write()
 
     def keep_in(self, file: Path) -> None:
         """From now on append to ``file``, what was said so far first."""
         self._file = file
-        with file.open("a", encoding="utf-8") as stream:
-            stream.writelines(f"{line}\n" for line in self._waiting)
+        self._write()
+
+    def _write(self) -> None:
+        if self._file is None or not self._waiting:
+            return
+        with suppress(OSError), self._file.open("a", encoding="utf-8") as stream:  # a full disk is told by what matters more than the log
+            stream.write("".join(f"{line}\n" for line in self._waiting))
         self._waiting = []

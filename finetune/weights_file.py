@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from backbones.errors import UsageError
@@ -55,7 +55,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], info: WeightsInfo) -> 
     """
     tensors = {name: (t.detach().to("cpu", torch.float32) if t.is_floating_point() else t.detach().cpu()).clone(memory_format=torch.contiguous_format) for name, t in state.items()}
     facts = {"schema": WEIGHTS_SCHEMA, **asdict(info), "config": config_to_dict(info.config), "preprocess": info.preprocess.to_dict()}
-    write_atomic(path, lambda temporary: save_file(tensors, temporary, metadata={_KEY: json.dumps(facts), "format": "pt"}))
+    write_atomic(path, lambda temporary: temporary.write_bytes(save(tensors, {_KEY: json.dumps(facts), "format": "pt"})))
 
 
 def find_weights(path: str | Path) -> Path:

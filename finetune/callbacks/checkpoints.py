@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import shutil
@@ -10,14 +11,33 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor
 
-from backbones.errors import FinetuneError
 from finetune.callbacks.averaging import WeightAveraging
 from finetune.callbacks.evaluation import Evaluation
 from finetune.callbacks.lookup import detector_of, find_callback
 from finetune.record import results_to_json
 from finetune.run_folder import RunFolder, write_atomic, write_json_atomic
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside its place, forces it to disk and puts it there in one step; reads tensors and primitives only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write.
+
+        Raises:
+            WriteError: The disk is full; what was there before is whole.
+        """
+        buffer = io.BytesIO()  # torch.save to a file hides the reason of an error
+        torch.save(checkpoint, buffer)
+        write_atomic(Path(path), lambda temporary: temporary.write_bytes(buffer.getbuffer()))
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
+        """Read, never unpickling objects."""
+        return torch.load(path, map_location=map_location, weights_only=True)
 
 
 class Checkpoints(pl.callbacks.Checkpoint):
@@ -30,10 +50,12 @@ class Checkpoints(pl.callbacks.Checkpoint):
         folder: Where to save.
         save_weights: Writes a detector state to a file, with its epoch (from 1).
         seconds: Wall-clock seconds of this process so far, for the sum over all resumes.
+        data: What a resumed run compares its data with (primitives).
     """
 
-    def __init__(self, folder: RunFolder, save_weights: Callable[[Path, Mapping[str, Tensor], int], None], seconds: Callable[[], float]) -> None:
+    def __init__(self, folder: RunFolder, save_weights: Callable[[Path, Mapping[str, Tensor], int], None], seconds: Callable[[], float], data: Mapping[str, Any]) -> None:
         self._folder = folder
+        self._data = dict(data)
         self._save_weights = save_weights
         self._seconds = seconds
         self._seconds_before = 0.0
@@ -49,6 +71,15 @@ class Checkpoints(pl.callbacks.Checkpoint):
     def total_seconds(self) -> float:
         """Seconds over all resumes."""
         return self._seconds_before + self._seconds()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Lightning's own writer goes through the folder for temporary files of the system, which may be small or on another disk."""
+        trainer.strategy.checkpoint_io = WholeFiles()
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A run that was killed after ``last`` and before the files that follow it gets them now."""
+        if self.finished:
+            self._save_best(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Nothing has improved yet in this epoch."""
@@ -68,28 +99,19 @@ class Checkpoints(pl.callbacks.Checkpoint):
             self.improved = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the state; the best one also with its weights and figures. Until an evaluation, the latest is the best."""
+        """Save the state, and what hangs on it."""
         self.finished = trainer.current_epoch + 1
-        self.save(trainer, self._folder.last)
-        if not trainer.is_global_zero or not (self.improved or self.best_epoch is None):
+        trainer.save_checkpoint(self._folder.last)  # every process takes part
+        self._save_best(trainer, pl_module)
+
+    def _save_best(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """When the last finished epoch is the best: save it so, with its weights and figures. Until an evaluation, the latest is the best."""
+        if not trainer.is_global_zero or self.best_epoch not in (None, self.finished):
             return
         write_atomic(self._folder.best, lambda temporary: _copy(self._folder.last, temporary))
         self._save_weights(self._folder.weights, state_to_use(trainer, pl_module), self.finished)
-        if self.improved:
+        if self.best_epoch is not None:
             write_json_atomic(self._folder.evaluation("val"), {"split": "val", "epoch": self.best_epoch, "results": self.best_results})
-
-    def save(self, trainer: pl.Trainer, path: Path) -> None:
-        """Save the whole state in one step."""
-        temporary = path.with_name(f".{path.name}.saving")
-        try:
-            trainer.save_checkpoint(temporary)  # every process takes part
-            if trainer.is_global_zero:
-                write_atomic(path, temporary.replace)
-        except OSError as error:
-            raise FinetuneError(f"cannot write {path}: {error.strerror or error}; the state of the epoch before is whole, free some space and resume") from error
-        finally:
-            if trainer.is_global_zero:
-                temporary.unlink(missing_ok=True)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
@@ -100,6 +122,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
             "primary": self.best_primary,
             "notes": self.best_notes,
             "finished": self.finished,
+            "data": self._data,
             "seconds": self.total_seconds,
         }
 

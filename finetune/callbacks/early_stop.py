@@ -21,6 +21,10 @@ class EarlyStop(pl.Callback):
         self.waited = 0
         self.stopped = False
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A run that was killed after it had stopped does not train on."""
+        trainer.should_stop = trainer.should_stop or self.stopped
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count."""
         checkpoints, evaluation = find_callback(trainer, Checkpoints), find_callback(trainer, Evaluation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from detectors.types import Batch
 from finetune.callbacks.evaluation import Evaluation
 from finetune.callbacks.lookup import find_callback
 from finetune.curves import draw_curves
-from finetune.run_folder import RunFolder, write_atomic
+from finetune.run_folder import RunFolder, WriteError, write_atomic
 
 Row = dict[str, float | None]
 
@@ -32,10 +33,20 @@ class MetricsTable(pl.Callback):
     def __init__(self, folder: RunFolder | None = None) -> None:
         self.rows: list[Row] = []
         self._folder = folder
-        self._images = 0
+        self._images = self._drawn = 0
         self._epoch_start = self._train_end = 0.0
         self._rates: Row = {}
         self._next_drawing = time.perf_counter() + _FIRST_DRAWING
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A killed run may have left a row that no checkpoint has: the file begins as the rows do."""
+        if self._folder is None or not trainer.is_global_zero:
+            return
+        if self.rows:
+            write_atomic(self._folder.metrics, lambda path: write_table(path, self.rows))
+        else:
+            self._folder.metrics.unlink(missing_ok=True)
+            self._folder.curves.unlink(missing_ok=True)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -59,21 +70,26 @@ class MetricsTable(pl.Callback):
         if self._folder is not None and trainer.is_global_zero:
             write_atomic(self._folder.metrics, lambda path: write_table(path, self.rows))
             if time.perf_counter() > self._next_drawing:
-                self._draw(trainer)
+                self.draw()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The curves of the whole run."""
-        self._draw(trainer)
+        if trainer.is_global_zero:
+            self.draw()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """The curves of a run that stopped say most."""
-        self._draw(trainer)
+        """The curves of a run that stopped say most; without them (a full disk) the exception still counts."""
+        if trainer.is_global_zero:
+            with suppress(WriteError):
+                self.draw()
 
-    def _draw(self, trainer: pl.Trainer) -> None:
-        if self._folder is None or not trainer.is_global_zero or not self.rows:
+    def draw(self) -> None:
+        """Draw curves.png, unless it shows all rows already."""
+        if self._folder is None or len(self.rows) == self._drawn:
             return
         started = time.perf_counter()
         write_atomic(self._folder.curves, lambda path: draw_curves(self.rows, path))
+        self._drawn = len(self.rows)
         self._next_drawing = time.perf_counter() + _PAUSE * (time.perf_counter() - started)
 
     def _row(self, trainer: pl.Trainer) -> Row:

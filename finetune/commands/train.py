@@ -27,14 +27,31 @@ def run(options: TrainOptions) -> int:
 
         write_json(options.json, dry_run(options.run))
         return 0
-    from finetune.record import record_to_dict
-    from finetune.training import fit, resume
+    from finetune.stopping import InterruptedRunError, Stopped, stop_signals
 
-    if options.resume is None:
-        record = fit(options.run, options.out)
-    else:
-        if options.run != RunConfig():
-            console().print("settings given beside --resume are not used: a run keeps its own", markup=False)
-        record = resume(options.resume)
-    write_json(options.json, record_to_dict(record))
+    try:
+        with stop_signals(keep=True):  # from here on: the imports below take seconds
+            return _train(options)
+    except Stopped as stop:
+        raise InterruptedRunError("stopped: nothing was written", stop.signum) from stop
+
+
+def _train(options: TrainOptions) -> int:
+    from finetune.record import record_to_dict
+    from finetune.stopping import InterruptedRunError
+    from finetune.training import fit, is_first_process, resume
+
+    try:
+        if options.resume is None:
+            record = fit(options.run, options.out)
+        else:
+            if options.run != RunConfig():
+                console().print("settings given beside --resume are not used: a run keeps its own", markup=False)
+            record = resume(options.resume)
+    except InterruptedRunError as stop:
+        if is_first_process():
+            raise
+        return stop.exit_code  # the first process says it for all
+    if is_first_process():
+        write_json(options.json, record_to_dict(record))
     return 0

@@ -1,11 +1,8 @@
-"""The run folder is made once, is whole, and says in one line why it cannot be made."""
+"""Files of a run folder are whole or as they were; settings and records survive being written."""
 
 from __future__ import annotations
 
 import json
-import socket
-from collections import namedtuple
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,51 +11,40 @@ from backbones.errors import UsageError
 from finetune.config import BackboneConfig, DataConfig, RunConfig
 from finetune.config_file import config_from_dict, config_to_dict, load_config, save_config, with_absolute_paths
 from finetune.record import RunRecord, load_record, record_to_dict
-from finetune.run_folder import RunFolder, free_folder
+from finetune.run_folder import RunFolder, WriteError, clear_temporary, write_atomic
 
 CONFIG = RunConfig(data=DataConfig(root="some/bccd", include=("a", "b"), rename={"x": "y"}, val=("v.json",)), backbone=BackboneConfig("torchvision:mobilenet_v2"))
 
 
-def test_a_folder_with_files_is_never_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    kept = tmp_path / "run" / "mine.txt"
-    kept.write_text("mine")
-    with pytest.raises(UsageError, match=r"never overwritten: choose another --out, or .*--resume"):
-        RunFolder.create(tmp_path / "run", CONFIG, {})
-    assert list((tmp_path / "run").iterdir()) == [kept]
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    path.write_text("old")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(WriteError, match="No space left on device"):
+        write_atomic(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_default_names_count_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    first = RunFolder.create(None, CONFIG, {}).root
-    assert first.as_posix() == "runs/bccd-mobilenet_v2-1"
-    assert free_folder(CONFIG).as_posix() == "runs/bccd-mobilenet_v2-2"
-    assert free_folder(replace(CONFIG, data=DataConfig(), backbone=BackboneConfig("a.b:c"))).as_posix() == "runs/signs-c-1"
+def test_only_our_temporary_files_are_cleared(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    ours = [tmp_path / ".metrics.csv.123.tmp", tmp_path / "checkpoints" / ".last.ckpt.4567.tmp"]
+    theirs = [tmp_path / "notes.tmp", tmp_path / ".notes.tmp", tmp_path / "checkpoints" / "last.ckpt", tmp_path / ".a.12.tmp.txt"]
+    for path in (*ours, *theirs):
+        path.write_text("x")
+    assert clear_temporary(tmp_path) == sorted(ours)
+    assert all(path.exists() for path in theirs)
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot create the run folder") as caught:
-        RunFolder.create(tmp_path / "file" / "run", CONFIG, {})
-    assert "\n" not in str(caught.value)
-    with pytest.raises(UsageError, match="never overwritten"):
-        RunFolder.create(tmp_path / "file", CONFIG, {})
-
-
-def test_a_disk_that_is_too_full_is_said_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(2**30, 2**30, 2**20))
-    with pytest.raises(UsageError, match=r"needs about 64 MiB .* only 1 MiB are free"):
-        RunFolder.create(tmp_path / "run", CONFIG, {}, needed_bytes=64 * 2**20)
-    assert not (tmp_path / "run").exists()
-
-
-def test_the_environment_names_versions_but_no_host(tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path / "run", CONFIG, {"devices": ["cpu"]})
-    text = (folder.root / "environment.json").read_text()
-    assert json.loads(text)["versions"]["torch"]
-    host = socket.gethostname()
-    assert len(host) < 3 or host not in text
+def test_a_path_that_cannot_be_a_run_folder_is_one_line(tmp_path: Path) -> None:
+    for path, words in ((tmp_path, "not a run folder"), (tmp_path / ("x" * 300), "File name too long")):
+        with pytest.raises(UsageError, match=words) as caught:
+            RunFolder.open(path)
+        assert "\n" not in str(caught.value)
 
 
 def test_settings_survive_yaml(tmp_path: Path) -> None:
