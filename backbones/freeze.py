@@ -58,12 +58,13 @@ class FreezePolicy:
     Args:
         policy: "none", "backbone" (every stage), "stages" (the first ``stages`` ones, stem included), "norms", or "gradual":
             every stage at first, then they thaw from the top.
-        stages: How many leading stages, with policy "stages"; with "gradual" how many are never thawed.
+        stages: How many leading stages, with policy "stages"; with "gradual" how many are never thawed (one is always left to thaw).
         batchnorm: "frozen" keeps the statistics and affine values of every BatchNorm layer of the backbone, also in stages
             that have thawed; "train" lets them move with their stage.
         thaw: With "gradual": when the stages thaw, the top one first. A number below 1 is a share of the budget; a whole
             number from 1 on is an epoch, counted from 1 as in the log, and the stage trains from the start of that epoch on.
-            Equal numbers thaw together; stages without a number stay frozen. Empty spreads all over the first half.
+            Equal numbers thaw together; stages without a number stay frozen. Empty spreads all over the first half
+            of the budget; in a run too short for that, some stay frozen.
         thaw_warmup: With "gradual": share of the budget in which the rate of a stage that has just thawed rises linearly.
     """
 
@@ -89,18 +90,15 @@ class FreezePolicy:
             UsageError: The backbone has fewer stages than the policy speaks of.
         """
         count = len(backbone.stages())
-        most = count - 1 if self.changes else count
-        if self.policy in ("stages", "gradual") and not 0 <= self.stages <= most:
-            rest = " with freeze.policy gradual, so that one is left to thaw" if self.changes else ""
-            raise UsageError(f"freeze.stages is {self.stages}, but the backbone has {count} stages: give 0 to {most}{rest}")
+        if self.policy == "stages" and not 0 <= self.stages <= count:
+            raise UsageError(f"freeze.stages is {self.stages}, but the backbone has {count} stages: give 0 to {count}")
         if not self.changes:
             leading = {"backbone": count, "stages": self.stages}.get(self.policy, 0)
             return [None] * leading + [0] * (count - leading)
-        if len(self.thaw) > count - self.stages:
-            raise UsageError(
-                f"freeze.thaw has {len(self.thaw)} numbers, but the backbone has {count} stages, of which freeze.stages keeps {self.stages} frozen: give at most {count - self.stages}"
-            )
-        thawed = [first_epoch(number, epochs) for number in self.thaw or even_shares(count - self.stages)]
+        kept = max(0, min(self.stages, count - 1))
+        if len(self.thaw) > count - kept:
+            raise UsageError(f"freeze.thaw has {len(self.thaw)} numbers, but the backbone has {count} stages, of which freeze.stages keeps {kept} frozen: give at most {count - kept}")
+        thawed = [first_epoch(number, epochs) for number in self.thaw or even_shares(count - kept)]
         return [None] * (count - len(thawed)) + thawed[::-1]
 
     def check(self, backbone: Backbone, epochs: int) -> None:

@@ -29,9 +29,7 @@ def even_shares(stages: int) -> tuple[float, ...]:
 
 
 def thaw_faults(thaw: Sequence[float], epochs: int) -> list[str]:
-    """What is wrong with thaw numbers for a run of so many epochs, one clause each; none for good ones."""
-    if epochs < 2:
-        return [f"needs at least 2 epochs to thaw anything in, and the run has {epochs}"]
+    """What is wrong with thaw numbers for a run of so many epochs, one clause each; none for good ones, nor where there are no numbers."""
     faults = [f"{number:g} is neither a share (above 0, below 1) nor the whole number of an epoch" for number in thaw if number <= 0 or (number > 1 and number != round(number))]
     if faults:
         return faults

@@ -152,7 +152,7 @@ class FreezeConfig:
         thaw_warmup: With policy "gradual": share of the budget in which the rate of a stage that has just thawed rises linearly.
     """
 
-    policy: Literal["none", "backbone", "stages", "norms", "gradual"] = "stages"
+    policy: Literal["none", "backbone", "stages", "norms", "gradual"] = "gradual"
     stages: Annotated[int, AT_LEAST_0] = 2
     batchnorm: Literal["train", "frozen"] = "frozen"
     thaw: tuple[Annotated[float, POSITIVE], ...] = ()

@@ -51,8 +51,8 @@ def _thaw_faults(full: Mapping[str, Any]) -> list[tuple[str, str]]:
     if freeze["policy"] != "gradual":
         return []
     epochs = train["epochs"] or MOST_EPOCHS  # chosen when the data are known; the policy is checked again then
-    faults = [("freeze.thaw" if epochs > 1 else "freeze.policy", fault) for fault in thaw_faults(freeze["thaw"], epochs)]
-    if train["backbone_lr_scale"] == 0:
+    faults = [("freeze.thaw", fault) for fault in thaw_faults(freeze["thaw"], epochs)]
+    if freeze["thaw"] and train["backbone_lr_scale"] == 0:
         faults.append(("train.backbone_lr_scale", "is 0, so stages that freeze.policy gradual thaws would not move; set it above 0, or freeze.policy to backbone"))
     return faults
 

@@ -39,7 +39,6 @@ def test_even_shares_end_with_the_first_half() -> None:
         ((0.95,), 5, "0.95 lies beyond the budget: none of the 5 epochs starts so late; give at most 0.8"),
         ((0.8, 4), 5, "0.8 before 4 thaws from epoch 5 and then from epoch 4"),
         ((0.5, 0.2), 10, "so the numbers must rise"),
-        ((), 1, "at least 2 epochs"),
     ],
 )
 def test_wrong_timetables(thaw: tuple[float, ...], epochs: int, says: str) -> None:
@@ -48,7 +47,7 @@ def test_wrong_timetables(thaw: tuple[float, ...], epochs: int, says: str) -> No
 
 
 def test_good_timetables() -> None:
-    for thaw, epochs in (((), 2), ((1, 1, 2), 2), ((0.1, 0.1), 3), ((2, 0.5, 0.8), 5), ((0.8,), 5)):
+    for thaw, epochs in (((), 1), ((), 2), ((1, 1, 2), 2), ((0.1, 0.1), 3), ((2, 0.5, 0.8), 5), ((0.8,), 5)):
         assert thaw_faults(thaw, epochs) == []
 
 
@@ -126,10 +125,19 @@ def test_dropped_paths_rest_until_their_stage_thaws() -> None:
     assert 0 < sum(module.training for module in randomness) < len(randomness)
 
 
+def test_one_stage_is_always_left_to_thaw_and_a_short_run_thaws_what_it_can() -> None:
+    backbone = create_backbone("test_efficientnet", weights="none")
+    for kept in (5, 6, 9):
+        policy = FreezePolicy("gradual", kept)
+        policy.check(backbone, 4)
+        assert policy.starts(backbone, 4) == [None] * 5 + [2]
+    FreezePolicy("gradual", 2).check(backbone, 1)
+    assert [FreezePolicy("gradual", 2).frozen_stages(backbone, epoch, epochs) for epoch, epochs in ((0, 1), (0, 2), (1, 2))] == [6, 6, 2]
+
+
 @pytest.mark.parametrize(
     ("policy", "epochs", "says"),
     [
-        (FreezePolicy("gradual", 6), 9, "has 6 stages: give 0 to 5 with freeze.policy gradual, so that one is left to thaw"),
         (FreezePolicy("gradual", 4, thaw=(2, 3, 4)), 9, "freeze.thaw has 3 numbers, but the backbone has 6 stages, of which freeze.stages keeps 4 frozen: give at most 2"),
         (FreezePolicy("gradual", 0, thaw=(3, 10)), 9, "freeze.policy gradual: 10 lies beyond the budget"),
     ],
