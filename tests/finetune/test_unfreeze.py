@@ -204,7 +204,7 @@ def test_the_timeline_is_said_before_training_drawn_and_recorded(squares: Path, 
     assert thaws(rates_of(tmp_path / "run")) == {2: ["backbone.5"], 4: ["backbone.4"], 5: ["backbone.3"]}
     record = load_record(RunFolder(tmp_path / "run").record)
     assert record.notes[0] == "Gradual unfreezing: backbone.5 from epoch 2; backbone.4 from epoch 4; backbone.3 from epoch 5."
-    assert record.trainable_params == 5078 + 28044 + 13576 + 23808
+    assert record.trainable_params == 5095 + 28044 + 13576 + 23808
 
 
 # ---- a user's own trainer
