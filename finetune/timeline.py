@@ -23,7 +23,7 @@ def timeline(policy: FreezePolicy, backbone: Backbone, groups: Sequence[Mapping[
         factor: ``rate_factor`` with everything but the step and the total.
         epochs: Epochs of the run.
     """
-    starts = policy.starts(backbone, epochs)
+    starts = [None if start is None or start >= epochs else start for start in policy.starts(backbone, epochs)]
     policy.apply(backbone, epochs - 1, epochs)
     counts = [count_parameters([stage]) for stage in backbone.stages()]
     policy.apply(backbone, 0, epochs)

@@ -26,6 +26,8 @@ from finetune.task import DetectionTask
 from finetune.training import InterruptedRunError, fit, resume
 from tests.finetune.tiny import tiny_config, write_squares
 
+pytestmark = [pytest.mark.filterwarnings(f"ignore:{text}") for text in ("The dirpath has changed", "Be aware that when using `ckpt_path`", "You're resuming from a checkpoint that ended")]
+
 # test_efficientnet in a pyramid has the stages parts.0 (stem) to parts.5; two numbers below are epochs of the log, one a share of 6 epochs
 EPOCHS = 6
 THAW = (2, 0.5, 5)
@@ -205,6 +207,13 @@ def test_the_timeline_is_said_before_training_drawn_and_recorded(squares: Path, 
     record = load_record(RunFolder(tmp_path / "run").record)
     assert record.notes[0] == "Gradual unfreezing: backbone.5 from epoch 2; backbone.4 from epoch 4; backbone.3 from epoch 5."
     assert record.trainable_params == 5095 + 28044 + 13576 + 23808
+
+
+def test_a_run_too_short_to_thaw_says_so(squares: Path) -> None:
+    task, _ = own_task(squares, freeze=FreezePolicy("gradual", 3))
+    assert [line.split(" (")[0] for line in task.timeline(2)[1:]] == ["epoch 2: stage 5", "epoch 2: stage 4", "epoch 2: stage 3", *(f"  never: stage {stage}" for stage in range(3))]
+    assert [line.split(" (")[0] for line in task.timeline(1)[1:]] == [f"  never: stage {stage}" for stage in range(6)]
+    assert task.timeline(1)[0].startswith("epoch 1: pyramid and head train, ")
 
 
 # ---- a user's own trainer
