@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from detectors.types import BoxDetections
     from finetune.data.types import BoxSplit
 
+_MOST = 1e15  # no pixel and no score is larger
 _KEYS = 'an entry is {"image_id" or "file_name", "category_id", "bbox": [x, y, width, height], "score"}'
 
 
@@ -81,7 +81,7 @@ def result_entries(image_id: int, file_name: str, detections: BoxDetections, cat
 
 def _load(path: Path) -> tuple[list[Any], dict[int, str]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_bytes())
     except OSError as error:
         raise DataError(f"cannot read the predictions {path} ({error.strerror or error}): give the path of a COCO results file") from error
     except (ValueError, RecursionError) as error:
@@ -111,10 +111,10 @@ def _fault(entry: Any) -> str | None:
         return f"bbox is {_short(box)}: it must be four numbers, x, y, width, height in pixels of the original picture"
     if not _is_number(score):
         return f"score is {_short(score)}: it must be a number"
-    if not (math.isfinite(score) and all(map(math.isfinite, box))):
-        return f"bbox {box} or score {score} is not finite: the network diverged, or the file is damaged; leave such entries out"
+    if not all(abs(value) < _MOST for value in (score, *box)):  # false for NaN, too
+        return f"bbox {_short(box)} or score {_short(score)} is not finite: the network diverged, or the file is damaged; leave such entries out"
     if box[2] < 0 or box[3] < 0:
-        return f"bbox {box} has a negative width or height: write x, y, width, height, with x, y the upper left corner"
+        return f"bbox {_short(box)} has a negative width or height: write x, y, width, height, with x, y the upper left corner"
     return None
 
 

@@ -146,7 +146,10 @@ def _entry_points(template: Template, config: DataConfig, root: Path, seed: int)
         rows, remarks = read_predictions(root / str(template.predictions), split)
         return prediction_faults(rows, remarks, split)
 
-    return [("load_splits", train), ("load_annotations", truth), *([("read_predictions", predictions)] if template.predictions else [])]
+    calls: list[tuple[str, Callable[[], list[str]]]] = [("load_splits", train), ("load_annotations", truth)]
+    if template.predictions and not (root / template.predictions).is_fifo():  # predictions may come through a pipe, and who has one waits for its writer
+        calls.append(("read_predictions", predictions))
+    return calls
 
 
 def _judge(call: Callable[[], list[str]], names: list[str]) -> tuple[str, list[str], str]:
@@ -165,4 +168,4 @@ def _judge(call: Callable[[], list[str]], names: list[str]) -> tuple[str, list[s
 def _names(plan: Plan, root: Path, config: DataConfig) -> list[str]:
     """Names by which a message may say where the fault is."""
     parts = {part for path in [*plan.files, *plan.folders, *plan.pictures, *plan.links, *plan.pipes] for part in path.split("/") if len(part) > 2}
-    return [str(root), Path(config.root).name, *sorted(parts), "data.include", "data.rename"]
+    return [str(root), Path(config.root).name, *sorted(parts), "data.include", "data.rename", "/etc/"]  # a file name may be an absolute path of something else

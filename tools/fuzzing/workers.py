@@ -117,19 +117,19 @@ def run_cases(seed: int, cases: range, jobs: int, templates: list[Template], pla
 
 
 class _Worker:
-    """One process, started anew after a case that it did not survive."""
+    """One process, started anew after a case that it did not survive; what it had counted but not told by then is run again."""
 
     def __init__(self, seed: int, cases: range, templates: list[Template], root: Path, store: Path) -> None:
         self._arguments = (seed, templates, root, store)
-        self._cases = cases
+        self._cases = list(cases)
         self._context = multiprocessing.get_context("fork")
         self._position = self._context.Value("q", 0)
         self._since = self._context.Value("d", 0.0)
         self.done = False
-        self._start(0)
+        self._start()
 
-    def _start(self, position: int) -> None:
-        self._position.value, self._since.value = position, time.monotonic()
+    def _start(self) -> None:
+        self._position.value, self._since.value, self._told = 0, time.monotonic(), 0
         self.pipe, theirs = self._context.Pipe(duplex=False)
         self._process = self._context.Process(target=_work, args=(self._arguments, self._cases, self._position, self._since, theirs), daemon=True)
         self._process.start()
@@ -141,47 +141,48 @@ class _Worker:
         except (EOFError, OSError):
             self._ended(total, "the process died")
             return
+        self._told += tally.cases
         total.join(tally)
 
     def watch(self, total: Tally) -> None:
         if not self.done and time.monotonic() - self._since.value > HARD_SECONDS:
             self._process.kill()
-            while self.pipe.poll():
-                try:
-                    total.join(self.pipe.recv())
-                except (EOFError, OSError):
-                    break
-            self._ended(total, f"longer than {HARD_SECONDS} s, in code that no signal ends")
+            self._process.join(5)
+            while not self.done and self.pipe.poll():
+                self.receive(total)  # at its end, that of the process
 
     def _ended(self, total: Tally, fault: str) -> None:
         self._process.join(5)
-        position = self._position.value
-        if position >= len(self._cases):
-            self.done = True
-            return
-        total.add(_lost(self._cases[position], fault), time.monotonic() - self._since.value)
-        if position + 1 < len(self._cases):
-            self._start(position + 1)
+        self.pipe.close()
+        place, seconds = self._position.value, time.monotonic() - self._since.value
+        if place < len(self._cases):
+            fault = f"longer than {HARD_SECONDS} s, in code that no signal ends" if seconds > HARD_SECONDS else fault
+            total.add(_lost(self._cases[place], fault), seconds)
+            self._cases = self._cases[self._told : place] + self._cases[place + 1 :]
         else:
-            self.done = True
+            self._cases = []
+        self.done = not self._cases
+        if not self.done:
+            self._start()
 
     def stop(self) -> None:
         self._process.kill()
         self._process.join(5)
 
 
-def _work(arguments: tuple[int, list[Template], Path, Path], cases: range, position: Any, since: Any, pipe: Connection) -> None:
+def _work(arguments: tuple[int, list[Template], Path, Path], cases: list[int], position: Any, since: Any, pipe: Connection) -> None:
     seed, templates, root, store = arguments
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     tally = Tally()
     sent = time.monotonic()
-    for place in range(position.value, len(cases)):
+    for place, case in enumerate(cases):
         position.value, since.value = place, time.monotonic()
-        outcome, seconds = run_watched(seed, cases[place], templates, root / str(cases[place]), store)
+        outcome, seconds = run_watched(seed, case, templates, root / str(case), store)
         tally.add(outcome, seconds)
         if tally.cases >= REPORT_EVERY or tally.faults or time.monotonic() - sent > 1:
             pipe.send(tally)
             tally, sent = Tally(), time.monotonic()
-    pipe.send(tally)
+    if tally.cases:
+        pipe.send(tally)
     position.value = len(cases)
     pipe.close()
