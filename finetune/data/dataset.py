@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from finetune.data.mixing import Mixing, Piece, build_mosaic, mix_up, paste_obje
 from finetune.data.packed import PackedStrings
 from finetune.data.preprocess import Affine, Preprocess, map_boxes, to_tensor
 from finetune.data.types import BoxSplit
+
+if TYPE_CHECKING:
+    from finetune.data.transforms import Transform
 
 
 class SampleKey(NamedTuple):
@@ -45,7 +48,7 @@ class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
         self._paths = PackedStrings([str(path) for path in split.paths])
         self._image_ids = PackedStrings([json.dumps(image_id) for image_id in split.image_ids])
         self._mixing = mixing or Mixing()
-        self._transform = None
+        self._transform: Transform | None = None
         if augment != "none":
             from finetune.data.transforms import build_transform
 
@@ -66,7 +69,7 @@ class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
             tensor, affine = self.preprocess.apply(piece.image)
             piece = piece._replace(boxes=map_boxes(piece.boxes, affine))
         else:
-            piece, (a, b, tx, c, d, ty), shrink = self._augment((self.seed, epoch, rank, index))
+            piece, (a, b, tx, c, d, ty), shrink = self._augment(self._transform, (self.seed, epoch, rank, index))
             affine = (a / shrink, b, tx, c, d / shrink, ty)
             tensor = to_tensor(piece.image)
         target = BoxTarget(torch.from_numpy(piece.boxes.astype(np.float32)), torch.from_numpy(piece.labels.copy()), torch.from_numpy(piece.ignore.copy()))
@@ -80,30 +83,28 @@ class DetectionDataset(Dataset[tuple[Tensor, BoxTarget, ImageMeta]]):
         shrink = height // image.shape[0]
         return Piece(image, split.boxes[rows] / shrink, split.labels[rows], split.crowd[rows] | split.difficult[rows]), shrink
 
-    def _augment(self, seed: tuple[int, int, int, int]) -> tuple[Piece, Affine, int]:
+    def _augment(self, transform: Transform, seed: tuple[int, int, int, int]) -> tuple[Piece, Affine, int]:
         """A training sample in input pixels, the affine of its own picture, and how much smaller that was decoded."""
-        assert self._transform is not None
         rng, mixing = np.random.default_rng(seed), self._mixing
         if not mixing.is_on(seed[1]):
-            piece, affine, shrink = self._drawn(rng, seed[3])
-            return piece._replace(image=self._transform.recolour(rng, piece.image)), affine, shrink
+            piece, affine, shrink = self._drawn(transform, rng, seed[3])
+            return piece._replace(image=transform.recolour(rng, piece.image)), affine, shrink
         chances = rng.random(3)
         if chances[0] < mixing.mosaic:
             own, shrink = self._read(seed[3])
-            piece, affine = build_mosaic(rng, [own, *(self._read(int(other))[0] for other in rng.integers(len(self), size=3))], self.preprocess, self._transform.geometry)
+            piece, affine = build_mosaic(rng, [own, *(self._read(int(other))[0] for other in rng.integers(len(self), size=3))], self.preprocess, transform.geometry)
         else:
-            piece, affine, shrink = self._drawn(rng, seed[3])
+            piece, affine, shrink = self._drawn(transform, rng, seed[3])
         if chances[1] < mixing.mixup:
-            piece = mix_up(rng, piece, self._drawn(rng, int(rng.integers(len(self))))[0])
+            piece = mix_up(rng, piece, self._drawn(transform, rng, int(rng.integers(len(self))))[0])
         if chances[2] < mixing.copy_paste:
-            piece = paste_objects(rng, piece, self._drawn(rng, int(rng.integers(len(self))))[0])
-        return piece._replace(image=self._transform.recolour(rng, piece.image)), affine, shrink
+            piece = paste_objects(rng, piece, self._drawn(transform, rng, int(rng.integers(len(self))))[0])
+        return piece._replace(image=transform.recolour(rng, piece.image)), affine, shrink
 
-    def _drawn(self, rng: np.random.Generator, index: int) -> tuple[Piece, Affine, int]:
+    def _drawn(self, transform: Transform, rng: np.random.Generator, index: int) -> tuple[Piece, Affine, int]:
         """One picture after the geometric step."""
-        assert self._transform is not None
         piece, shrink = self._read(index)
-        image, boxes, kept, affine = self._transform.draw(rng, piece.image, piece.boxes, piece.ignore)
+        image, boxes, kept, affine = transform.draw(rng, piece.image, piece.boxes, piece.ignore)
         return Piece(image, boxes, piece.labels[kept], piece.ignore[kept]), affine, shrink
 
     def _shrink(self, picture_hw: tuple[int, int]) -> int:

@@ -71,7 +71,8 @@ class Transform:
         # one generator for all steps: set_random_seed would give every step the same stream, so that a step with p=0.5
         # would be taken exactly when the others are
         self.colour.set_random_state(rng, random.Random(int(rng.integers(2**63))))
-        return self.colour(image=drawn)["image"]  # type: ignore[no-any-return]
+        recoloured: NDArray[np.uint8] = self.colour(image=drawn)["image"]
+        return recoloured
 
 
 def build_transform(level: str, preprocess: Preprocess) -> Transform:
