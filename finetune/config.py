@@ -142,13 +142,11 @@ class FreezeConfig:
     """What stays as it was pretrained; without pretrained weights nothing does.
 
     Args:
-        policy: "none", "backbone" (all of it), "stages" (stem and the first ones), "norms" (all its normalisation layers) or
-            "gradual" (pyramid and head train first, then the stages thaw one by one from the top).
+        policy: "none", "backbone" (all of it), "stages" (stem and the first ones), "norms" (all its normalisation layers) or "gradual" (head first, then stage by stage from the top).
         stages: With policy "stages": how many leading entries of the backbone's stages, stem included, stay frozen; with "gradual": how many are never thawed.
         batchnorm: "train", or "frozen": backbone BatchNorm keeps its pretrained statistics and affine values, also in stages that have thawed.
-        thaw: With policy "gradual": when the stages thaw, the top one first. Below 1 a share of the budget (the first epoch that starts after it);
-            a whole number from 1 an epoch as the log counts them: 4 trains the stage from the start of epoch 4. Stages without
-            a number stay frozen; empty spreads all of them evenly over the first half of the budget.
+        thaw: With policy "gradual": when the stages thaw, the top one first. Below 1 a share of the budget (the first epoch that starts after it); from 1 on an epoch as
+            the log counts them: 4 trains the stage from the start of epoch 4. Stages without a number stay frozen; empty spreads all evenly over the first half of the budget.
         thaw_warmup: With policy "gradual": share of the budget in which the rate of a stage that has just thawed rises linearly.
     """
 

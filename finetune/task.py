@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -141,7 +141,7 @@ class DetectionTask(pl.LightningModule):
         scheduled = partial(self._factor, total=total)
         rising = round(self.policy.thaw_warmup * total)
         starts = [None if start is None else start * per_epoch for start in self.policy.starts(self.detector.backbone, epochs)]
-        factors = [partial(group_factor, scheduled=scheduled, start=0 if group["stage"] is None else starts[group["stage"]], rising=rising) for group in groups]
+        factors: list[Callable[[int], float]] = [partial(group_factor, scheduled=scheduled, start=0 if group["stage"] is None else starts[group["stage"]], rising=rising) for group in groups]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -40,13 +40,7 @@ def build_split(
     if open_images and headers is None:
         headers = check_images([image.path for image in raw.images])
     hw = _sizes(raw, headers, findings) if headers is not None else np.array([image.declared_hw for image in raw.images], np.int32).reshape(-1, 2)
-    kept: list[list[RawBox]] = [[] for _ in raw.images]
-    for box in raw.boxes:
-        if box.name in class_map.label_of:
-            kept[box.image].append(box)
-        else:
-            findings.add(CLASS_LEFT_OUT, raw.images[box.image].annotation_file, box.annotation_id, f"({box.name})")
-    rows = [box for boxes in kept for box in boxes]
+    rows = _rows(raw, class_map, findings)
     image_of = np.array([box.image for box in rows], np.int64)
     boxes = np.array([box.xyxy for box in rows], np.float64).reshape(-1, 4)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
@@ -73,6 +67,17 @@ def build_split(
         category_ids=class_map.category_ids,
         one_based=raw.one_based,
     )
+
+
+def _rows(raw: RawSplit, class_map: ClassMap, findings: Findings) -> list[RawBox]:
+    """The boxes of included classes, image by image."""
+    kept: list[list[RawBox]] = [[] for _ in raw.images]
+    for box in raw.boxes:
+        if box.name in class_map.label_of:
+            kept[box.image].append(box)
+        else:
+            findings.add(CLASS_LEFT_OUT, raw.images[box.image].annotation_file, box.annotation_id, f"({box.name})")
+    return [box for boxes in kept for box in boxes]
 
 
 def fingerprint_of(splits: Mapping[str, BoxSplit]) -> str:
