@@ -8,7 +8,7 @@ from pathlib import Path
 from backbones.errors import DataError
 from finetune.data.coco_json import look_at
 from finetune.data.file_listing import files_with, is_file
-from finetune.data.sources import WORDS, CocoSource, picture_dirs
+from finetune.data.sources import WORDS, CocoSource, picture_dirs, split_dirs
 
 _OTHER_TASKS = ("captions", "keypoints", "panoptic", "stuff", "info")
 _ROBOFLOW = "_annotations.coco.json"
@@ -30,11 +30,10 @@ def named_files(root: Path, images: Path | None) -> dict[str, tuple[CocoSource, 
 def split_folders(root: Path, images: Path | None) -> dict[str, tuple[CocoSource, ...]]:
     """train/_annotations.coco.json (Roboflow), or another COCO file alone in train/."""
     found: dict[str, tuple[CocoSource, ...]] = {}
-    for split, words in WORDS.items():
-        for word in words:
-            source = folder_file(root / word, images)
-            if source is not None:
-                found.setdefault(split, (source,))
+    for split, folder in split_dirs(root):
+        source = folder_file(folder, images)
+        if source is not None:
+            found.setdefault(split, (source,))
     return found
 
 

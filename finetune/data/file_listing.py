@@ -55,11 +55,13 @@ def files_with(folder: Path, suffix: str) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Folders in a folder, hidden ones and leftovers of macOS zips left out, sorted by name."""
+    """Folders in a folder, hidden ones and leftovers of macOS zips left out, sorted by name; none where there is no folder."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _NOT_DATA and is_dir(path))
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror or error})") from error
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.name not in _NOT_DATA and _is_folder(entry)]
+    except (OSError, ValueError):
+        return []
+    return [folder / name for name in sorted(names)]
 
 
 def list_pictures(image_dirs: Sequence[Path]) -> dict[str, Path]:
@@ -124,6 +126,13 @@ def decode_text(content: bytes) -> str:
     if b"\0" in content[:4]:
         return content.decode("utf-16-be" if content.startswith(b"\0") else "utf-16-le", "replace")
     return content.decode("utf-8", "replace")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_regular(entry: os.DirEntry[str]) -> bool:

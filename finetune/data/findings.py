@@ -108,7 +108,7 @@ class Findings:
         other: Path | None = None,
     ) -> None:
         """Note something that training survives; arguments as in ``Finding``."""
-        self._keep(Finding(kind, self.split, file, annotation, value, remedy, image, box, other))
+        self._keep(Finding(kind, self.split, file, annotation, shorten(value), remedy, image, box, other))
 
     def fault(
         self,
@@ -125,7 +125,7 @@ class Findings:
 
         At the end of the file, or at once where nothing more can be read, the caller asks for ``raise_faults``.
         """
-        finding = Finding(kind, self.split, file, annotation, value, remedy, image, box)
+        finding = Finding(kind, self.split, file, annotation, shorten(value), remedy, image, box)
         if self.lenient:
             self._keep(finding)
         else:

@@ -45,10 +45,11 @@ def gather(config: DataConfig, seed: int, findings: Findings) -> Gathered:
         if (raw := read_sources(layout.sources.get(name, ()), config, findings, notes, name)) is not None:
             raws[name] = raw
     findings.split = ""
+    if raws:
+        _separate(raws, config, seed, notes, findings)
     if not raws:
         faults = [finding for finding in findings.rows if finding.kind.severity == "error"]
         raise DataError(fault_line(faults) if faults else f"{root}: no split to read; set data.train, data.val or data.test")
-    _separate(raws, config, seed, notes, findings)
     return Gathered(root, layout, raws, class_map_of(raws, config, findings), notes)
 
 

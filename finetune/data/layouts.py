@@ -64,6 +64,10 @@ def find_layout(root: Path, kind: str = "auto", images: Path | None = None) -> L
         return Layout("one COCO file", {"train": (coco_layouts.single_file(root, images),)})
     if not is_dir(root):
         raise DataError(f"{root} does not exist (looked at {root.absolute()}); set data.root to a COCO or VOC folder or annotation file, or to 'signs' for the sample set")
+    try:
+        next(root.iterdir(), None)
+    except OSError as error:
+        raise DataError(f"{root}: cannot be listed ({error.strerror or error}); set data.root to a folder that you may read") from error
     layout = _match(root, kind, images)
     if layout is not None:
         return layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.data.file_listing import is_dir
+from finetune.data.file_listing import folders_in, is_dir
 
 SPLITS = ("train", "val", "test")
 WORDS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
@@ -32,7 +32,14 @@ class VocSource:
 Source = CocoSource | VocSource
 
 
+def split_dirs(root: Path) -> list[tuple[str, Path]]:
+    """Folders that are called like a split, in whatever case, with the split; the usual word first."""
+    folders = folders_in(root)
+    return [(split, folder) for split, words in WORDS.items() for word in words for folder in folders if folder.name.lower() == word]
+
+
 def picture_dirs(folder: Path, images: Path | None, within: str = "") -> tuple[Path, ...]:
     """Folders that may hold the pictures of ``folder``, the given one first; ``within`` is a folder inside each, such as "train"."""
-    dirs = [folder / name / within for name in PICTURE_FOLDERS]
-    return (*([images] if images else []), *(path for path in dirs if is_dir(path)))
+    bases = [base for name in PICTURE_FOLDERS if is_dir(base := folder / name)] if is_dir(folder) else []
+    dirs = [path for base in bases if is_dir(path := base / within)] if within else bases
+    return (*([images] if images else []), *dirs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from finetune.data.file_listing import file_names, folders_in, is_dir, is_file
-from finetune.data.sources import WORDS, VocSource, picture_dirs
+from finetune.data.sources import WORDS, VocSource, picture_dirs, split_dirs
 
 _XML_FOLDERS = ("Annotations", "annotations", "labels", "xml")
 
@@ -25,14 +25,14 @@ def image_sets(root: Path, images: Path | None) -> dict[str, tuple[VocSource, ..
 def split_folders(root: Path, images: Path | None) -> dict[str, tuple[VocSource, ...]]:
     """train/*.xml beside its pictures, or annotations/train beside images/train."""
     found: dict[str, tuple[VocSource, ...]] = {}
-    for split, words in WORDS.items():
-        for word in words:
-            source = folder_files(root / word, images)
-            for name in _XML_FOLDERS:
-                if source is None and _has_xml(root / name / word):
-                    source = VocSource(root / name / word, (*picture_dirs(root, images, word), root / name / word))
-            if source is not None:
-                found.setdefault(split, (source,))
+    for split, folder in split_dirs(root):
+        source = folder_files(folder, images)
+        if source is not None:
+            found.setdefault(split, (source,))
+    for parent in (root / name for name in _XML_FOLDERS):
+        for split, folder in split_dirs(parent):
+            if split not in found and _has_xml(folder):
+                found[split] = (VocSource(folder, (*picture_dirs(root, images, folder.name), folder)),)
     return found
 
 
@@ -44,7 +44,7 @@ def plain_folder(root: Path, images: Path | None) -> dict[str, tuple[VocSource, 
 
 def folder_files(folder: Path, images: Path | None) -> VocSource | None:
     """The XML files of a folder that is one split."""
-    xml_dir = next((path for path in (folder, *(folder / name for name in _XML_FOLDERS)) if _has_xml(path)), None)
+    xml_dir = next((path for path in (folder, *(folder / name for name in _XML_FOLDERS)) if _has_xml(path)), None) if is_dir(folder) else None
     return VocSource(xml_dir, picture_dirs(folder, images)) if xml_dir else None
 
 

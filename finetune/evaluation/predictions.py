@@ -102,11 +102,13 @@ def _fault(entry: Any) -> str | None:
     if not isinstance(entry, dict):
         return f"not an object but {_short(entry)}; {_KEYS}"
     missing = [key for key in ("category_id", "bbox", "score") if key not in entry]
-    if missing or not ("image_id" in entry or "file_name" in entry):
+    if missing or (entry.get("image_id") is None and entry.get("file_name") is None):
         lacking = ", ".join(missing) or "image_id or file_name"
         hint = " (is this an annotation file instead of predictions?)" if missing == ["score"] else ""
         return f"{lacking} missing, it has {', '.join(map(str, entry)) or 'nothing'}{hint}; {_KEYS}"
     box, score = entry["bbox"], entry["score"]
+    if not isinstance(entry.get("file_name", ""), str | None):
+        return f"file_name is {_short(entry['file_name'])}: it must be the name of a picture"
     if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
         return f"bbox is {_short(box)}: it must be four numbers, x, y, width, height in pixels of the original picture"
     if not _is_number(score):

@@ -14,12 +14,13 @@ from typing import Any
 from PIL import Image
 
 from backbones.errors import DataError, UsageError
-from finetune.config import DataConfig
+from finetune.check.examine import examine
+from finetune.config import DataConfig, RunConfig
 from finetune.data import load_annotations, load_splits
 from finetune.evaluation.predictions import read_predictions
 from fuzzing import damage_bytes, damage_json, damage_layout, damage_xml
 from fuzzing.damage_layout import Plan
-from fuzzing.invariants import message_faults, prediction_faults, split_faults, summary_faults
+from fuzzing.invariants import ErrorsFound, contradictions, examination_faults, message_faults, prediction_faults, split_faults, summary_faults
 from fuzzing.templates import Template
 
 MEMORY_GROWTH_MB = 400
@@ -125,6 +126,7 @@ def run_case(seed: int, case: int, templates: list[Template], root: Path, store:
             results[entry], found, message = _judge(call, names)
             faults += [f"{entry}: {fault}" for fault in found]
             messages.append(f"{entry}: {message}")
+        faults += contradictions(results)
     finally:
         if not keep:
             shutil.rmtree(root, ignore_errors=True)
@@ -132,21 +134,25 @@ def run_case(seed: int, case: int, templates: list[Template], root: Path, store:
 
 
 def _entry_points(template: Template, config: DataConfig, root: Path, seed: int) -> list[tuple[str, Callable[[], list[str]]]]:
-    """Name and call of each; a call returns what is wrong with the result."""
+    """Name and call of each; a call returns what is wrong with the result. Training in every case, the doctor and the truth for predictions in turn."""
 
     def train() -> list[str]:
         splits = load_splits(config, seed=seed % 7)
         return [*split_faults(splits), *summary_faults(splits)]
 
     def truth() -> list[str]:
-        return split_faults(load_annotations(config, ("train", "val", "test")[seed % 3]), as_written=True)
+        return split_faults(load_annotations(config, ("train", "val", "test")[seed // 2 % 3]), as_written=True)
 
     def predictions() -> list[str]:
         split = load_annotations(config, "train")
         rows, remarks = read_predictions(root / str(template.predictions), split)
         return prediction_faults(rows, remarks, split)
 
-    calls: list[tuple[str, Callable[[], list[str]]]] = [("load_splits", train), ("load_annotations", truth)]
+    def doctor() -> list[str]:
+        thorough = seed % 50 == 1  # looks for near copies as well, which takes several times as long
+        return examination_faults(examine(RunConfig(data=config, seed=seed % 7), near=thorough, threads=1, anchors=False))
+
+    calls: list[tuple[str, Callable[[], list[str]]]] = [("load_splits", train), *([("doctor", doctor)] if seed % 2 else [("load_annotations", truth)])]
     if template.predictions and not (root / template.predictions).is_fifo():  # predictions may come through a pipe, and who has one waits for its writer
         calls.append(("read_predictions", predictions))
     return calls
@@ -155,6 +161,8 @@ def _entry_points(template: Template, config: DataConfig, root: Path, seed: int)
 def _judge(call: Callable[[], list[str]], names: list[str]) -> tuple[str, list[str], str]:
     try:
         found = call()
+    except ErrorsFound as found_errors:
+        return "errors found", [], str(found_errors)
     except (DataError, UsageError) as error:
         found = message_faults(str(error), names)
         return type(error).__name__ if not found else "FAULT", found, str(error)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from finetune.check.examine import Examination
+from finetune.check.report import report_of
+from finetune.data.findings import shorten
 from finetune.data.splits import DataSplits
 from finetune.data.types import BoxSplit
 
@@ -67,7 +72,7 @@ def _arrays(split: BoxSplit, as_written: bool) -> list[str]:
         "labels": not total or (split.labels.min() >= 0 and split.labels.max() < len(split.class_names)),
         "image ids not unique": len(set(split.image_ids)) == images and len({str(i) for i in split.image_ids}) == images,
         "class names": len(set(split.class_names)) == len(split.class_names) > 0 and all(name.strip() == name != "" for name in split.class_names),
-        "category ids": len(set(split.category_ids)) == len(split.category_ids) == len(split.class_names) and all(type(i) is int and abs(i) < 2**63 for i in split.category_ids),
+        "category ids": len(set(split.category_ids)) == len(split.category_ids) == len(split.class_names) and all(type(i) is int and -(2**63) <= i < 2**63 for i in split.category_ids),
         "sizes": bool((split.original_hw >= 0).all()),
     }
     if not as_written and total:
@@ -84,7 +89,7 @@ def _texts(split: BoxSplit) -> list[str]:
     for text in (*split.class_names, *(i for i in (*split.image_ids, *split.annotation_ids) if isinstance(i, str)), *(path.name for path in split.paths)):
         if fault := _unwritable(text):
             faults.append(f"{text[:50]!r} {fault}")
-    faults += [f"image id {i!r:.60}" for i in split.image_ids if isinstance(i, int) and abs(i) >= 2**63]
+    faults += [f"image id {i!r:.60}" for i in split.image_ids if isinstance(i, int) and not -(2**63) <= i < 2**63]
     faults += [f"class name {_not_a_line(name)}" for name in split.class_names if _not_a_line(name)]
     return faults
 
@@ -95,6 +100,32 @@ def _unwritable(text: str) -> str | None:
     except UnicodeEncodeError as error:
         return f"cannot be written to a file ({error.reason})"
     return None
+
+
+class ErrorsFound(Exception):  # noqa: N818  (no fault: what the doctor is for)
+    """The doctor has read the data and found errors in them."""
+
+
+def examination_faults(exam: Examination) -> list[str]:
+    """What the doctor saw is as sound as what training gets, and can be written and printed; raises ErrorsFound where it names errors in the data."""
+    faults = [f"{split.name}: {fault}" for split in exam.splits.values() for fault in _arrays(split, as_written=False) + _texts(split) if fault not in ("no images",)]
+    faults += [fault for finding in exam.findings.rows if (fault := _not_a_line(shorten(finding.place)))]
+    text = json.dumps(report_of(exam), ensure_ascii=False, allow_nan=False)
+    if fault := _unwritable(text):
+        faults.append(f"report {fault}")
+    if not faults and exam.counts["error"]:
+        raise ErrorsFound("; ".join(exam.findings.lines()))
+    return faults
+
+
+def contradictions(results: Mapping[str, str]) -> list[str]:
+    """Where training refuses the data, the doctor has something to say; where training takes them, the doctor can read them."""
+    train, doctor = results.get("load_splits"), results.get("doctor")
+    if train == "DataError" and doctor == "works":
+        return ["training refuses the data, but the doctor finds no error"]
+    if train == "works" and doctor in ("DataError", "UsageError"):
+        return ["training takes the data, but the doctor refuses them"]
+    return []
 
 
 def prediction_faults(rows: Any, remarks: list[str], split: BoxSplit) -> list[str]:
