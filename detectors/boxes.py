@@ -30,6 +30,19 @@ def iou(first: Tensor, second: Tensor) -> Tensor:
     return shared / (area(first) + area(second) - shared).clamp_(min=torch.finfo(shared.dtype).tiny)
 
 
+def pairwise_iou(boxes: Tensor, anchors: Tensor) -> Tensor:
+    """Intersection over union [T, A] of boxes [T, 4] with anchors [A, 4]; 0 where both are empty.
+
+    The same arithmetic as ``iou``, over whole rows of one coordinate instead of over every fourth number.
+    """
+    left, top, right, bottom = anchors.t().contiguous()
+    x1, y1, x2, y2 = boxes[:, :, None].unbind(1)
+    shared = torch.minimum(x2, right).sub_(torch.maximum(x1, left)).clamp_(min=0)
+    shared *= torch.minimum(y2, bottom).sub_(torch.maximum(y1, top)).clamp_(min=0)
+    union = ((x2 - x1) * (y2 - y1) + (right - left) * (bottom - top)).sub_(shared)
+    return shared.div_(union.clamp_(min=torch.finfo(shared.dtype).tiny))
+
+
 def generalized_iou(first: Tensor, second: Tensor) -> Tensor:
     """Elementwise GIoU in -1..1 (arXiv:1902.09630) of boxes [..., 4] that broadcast; boxes may be empty, never inverted."""
     tiny = torch.finfo(first.dtype).eps

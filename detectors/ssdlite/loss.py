@@ -11,12 +11,11 @@ from torch import Tensor
 
 from detectors.boxes import PaddedTargets, complete_iou, generalized_iou
 from detectors.ssdlite.box_coder import BoxCoder
-from detectors.ssdlite.matcher import BACKGROUND, NEITHER, Matches
+from detectors.ssdlite.matcher import NEITHER, Matches
+from detectors.ssdlite.mining import softmax_mining_loss
 
 ClassLossKind = Literal["softmax-mining", "focal", "quality-focal", "quality-bce"]
 BoxLossKind = Literal["smooth-l1", "giou", "ciou"]
-
-_NEGATIVES_PER_POSITIVE = 3
 
 
 def reduced_count(count: Tensor) -> Tensor:
@@ -26,32 +25,6 @@ def reduced_count(count: Tensor) -> Tensor:
     count = count.clone()
     torch.distributed.all_reduce(count)
     return count.clamp(min=1.0) / torch.distributed.get_world_size()
-
-
-def softmax_mining_loss(logits: Tensor, matches: Matches, labels: Tensor, min_negatives: int) -> Tensor:
-    """Cross-entropy over positives and the hardest negatives; background is column 0 (SSD, arXiv:1512.02325).
-
-    Args:
-        logits: [B, A, 1 + C].
-        matches: The part of each anchor.
-        labels: [B, A] i64 class of the matched box, 0..C-1.
-        min_negatives: 0 mines three negatives a positive in each image, as the paper and torchvision do, so that an image without
-            boxes teaches nothing. More than 0 mines three negatives a positive over the whole batch, and at least this many in each image.
-
-    Returns:
-        The sum of the losses.
-    """
-    positive = matches.index >= 0
-    per_anchor = F.cross_entropy(logits.transpose(1, 2), torch.where(positive, labels + 1, 0), reduction="none")
-    candidate = matches.index == BACKGROUND
-    hardness = per_anchor.detach().masked_fill(~candidate, -torch.inf)
-    quota = _NEGATIVES_PER_POSITIVE * positive.sum(1, keepdim=True)
-    rank = hardness.sort(1, descending=True).indices.argsort(1)
-    if min_negatives == 0:  # torchvision: where negatives run out, the rank goes on into the positives, which then count twice
-        return per_anchor[positive].sum() + per_anchor[(rank < quota) & (matches.index != NEITHER)].sum()
-    batch_rank = hardness.flatten().argsort(descending=True).argsort().view_as(rank)
-    mined = (batch_rank < quota.sum()) | (rank < min_negatives)
-    return per_anchor[positive | (mined & candidate)].sum()
 
 
 def sigmoid_focal_loss(logits: Tensor, matches: Matches, labels: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
@@ -81,6 +54,9 @@ def quality_focal_loss(logits: Tensor, matches: Matches, labels: Tensor, beta: f
         labels: [B, A] i64 class of the matched box.
         beta: Focus on scores far from their target; 0 is plain binary cross-entropy with soft targets, which learns much faster from few images.
     """
+    if beta == 0:  # without the target in full: softplus for every score, less quality * logit of the matched ones
+        easy = (F.softplus(logits).sum(-1) * (matches.index != NEITHER)).sum()
+        return easy - (logits.gather(2, labels[..., None]).squeeze(2) * matches.quality).sum()
     target = F.one_hot(labels, logits.shape[-1]).to(logits.dtype) * matches.quality[..., None]
     scale = (logits.detach().sigmoid() - target).abs() ** beta
     loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * scale

@@ -1,14 +1,20 @@
-"""Which anchor learns which box: fixed IoU, ATSS or task-aligned, each over the whole batch at once."""
+"""Which anchor learns which box: fixed IoU, ATSS or task-aligned, each over the whole batch at once.
+
+The boxes of a batch are one list without padding, T of them; what an anchor and a box have to do with each other is worked out for
+the few pairs that can match, P of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from detectors.boxes import PaddedTargets, area, intersection, iou
+from detectors.boxes import PaddedTargets, area, intersection, iou, pairwise_iou
 
 BACKGROUND = -1
 NEITHER = -2
@@ -26,14 +32,31 @@ class Matches:
     quality: Tensor
 
 
-@dataclass(frozen=True, eq=False)
 class Predictions:
-    """What the network says now, without gradient: anchors [A, 4] px, their level [A], boxes [B, A, 4] px, scores [B, A, C]."""
+    """What the network says now, without gradient.
 
-    anchors: Tensor
-    levels: Tensor
-    boxes: Tensor
-    scores: Tensor
+    Args:
+        anchors: [A, 4] px.
+        levels: [A] i64, the level of each.
+        boxes: [B, A, 4] px, or a function that gives them; it is called when a matcher asks.
+        scores: [B, A, C], or such a function.
+    """
+
+    def __init__(self, anchors: Tensor, levels: Tensor, boxes: Tensor | Callable[[], Tensor], scores: Tensor | Callable[[], Tensor]) -> None:
+        self.anchors = anchors
+        self.levels = levels
+        self._boxes = boxes
+        self._scores = scores
+
+    @cached_property
+    def boxes(self) -> Tensor:
+        """Predicted boxes [B, A, 4] px."""
+        return self._boxes if isinstance(self._boxes, Tensor) else self._boxes()
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """Predicted scores [B, A, C] in 0..1."""
+        return self._scores if isinstance(self._scores, Tensor) else self._scores()
 
 
 class Matcher(Protocol):
@@ -42,6 +65,42 @@ class Matcher(Protocol):
     def __call__(self, predictions: Predictions, targets: PaddedTargets) -> Matches:
         """Match a batch."""
         ...
+
+
+class _Truth(NamedTuple):
+    """The boxes to learn: image [T] and row [T] of each in the padded targets, boxes [T, 4] px, labels [T]."""
+
+    image: Tensor
+    row: Tensor
+    boxes: Tensor
+    labels: Tensor
+
+
+def _truth(targets: PaddedTargets) -> _Truth:
+    image, row = targets.truth.nonzero(as_tuple=True)
+    return _Truth(image, row, targets.boxes[image, row], targets.labels[image, row])
+
+
+def _claim(truth: _Truth, box: Tensor, anchor: Tensor, strength: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Settle which box has an anchor: the strongest claim, of equals the box that stands first.
+
+    Args:
+        truth: The boxes.
+        box: [P] entry of ``truth`` in each claim.
+        anchor: [P] the anchor it claims.
+        strength: [P] not negative.
+        shape: B and A.
+
+    Returns:
+        Index [B, A] as in Matches, and which claims [P] won.
+    """
+    batch, anchors = shape
+    place, row = truth.image[box] * anchors + anchor, truth.row[box]
+    best = strength.new_full((batch * anchors,), -1.0).scatter_reduce(0, place, strength, "amax")
+    strongest = strength == best[place]
+    last = torch.iinfo(row.dtype).max
+    index = row.new_full((batch * anchors,), last).scatter_reduce(0, place[strongest], row[strongest], "amin")
+    return torch.where(index == last, BACKGROUND, index).view(shape), strongest & (row == index[place])
 
 
 def _with_ignored(index: Tensor, anchors: Tensor, targets: PaddedTargets) -> Tensor:
@@ -64,35 +123,33 @@ class IoUMatcher:
 
     def __call__(self, predictions: Predictions, targets: PaddedTargets) -> Matches:
         """Match a batch."""
-        overlap = iou(targets.boxes[:, :, None], predictions.anchors[None, None])  # [B, M, A]
-        overlap = overlap.masked_fill(~targets.truth[:, :, None], -1.0)
-        best, index = overlap.max(1)
-        index = torch.where(best >= self.threshold, index, BACKGROUND)
-        rows = torch.arange(targets.boxes.shape[1], device=index.device).expand(targets.boxes.shape[:2])
-        forced = torch.where(targets.truth, rows, BACKGROUND)
-        claimed = torch.full_like(index, BACKGROUND).scatter_reduce(1, overlap.argmax(2), forced, "amax")
-        index = torch.where(claimed >= 0, claimed, index)
-        matched = index >= 0
-        return Matches(_with_ignored(index, predictions.anchors, targets), matched.float())
+        anchors, truth = predictions.anchors, _truth(targets)
+        shape = (len(targets.boxes), len(anchors))
+        overlap = pairwise_iou(truth.boxes, anchors)  # [T, A]
+        box, anchor = (overlap >= self.threshold).nonzero(as_tuple=True)
+        index, _ = _claim(truth, box, anchor, overlap[box, anchor], shape)
+        favourite = truth.image * len(anchors) + overlap.argmax(1)
+        forced = torch.full_like(index, BACKGROUND).view(-1).scatter_reduce(0, favourite, truth.row, "amax").view(shape)
+        index = torch.where(forced >= 0, forced, index)
+        return Matches(_with_ignored(index, anchors, targets), (index >= 0).float())
 
 
-def _centre_distance(anchors: Tensor, boxes: Tensor) -> Tensor:
-    """Distances [B, M, A] between centres of boxes [B, M, 4] and anchors [A, 4]."""
-    box_centres, anchor_centres = (boxes[..., :2] + boxes[..., 2:]) / 2, (anchors[:, :2] + anchors[:, 2:]) / 2
-    # not by matrix products, which lose the small distances that decide here
-    return torch.cdist(box_centres, anchor_centres.expand(len(boxes), -1, 2), compute_mode="donot_use_mm_for_euclid_dist")
+class _Centres:
+    """Where the centres of anchors [A, 4] lie relative to boxes [T, 4]."""
 
+    def __init__(self, anchors: Tensor, boxes: Tensor) -> None:
+        self._x, self._y = ((anchors[:, :2] + anchors[:, 2:]) / 2).t().contiguous()
+        self._boxes = boxes[:, :, None]
 
-def _centre_inside(anchors: Tensor, boxes: Tensor) -> Tensor:
-    """[B, M, A] whether an anchor's centre lies strictly inside a box."""
-    centre = (anchors[:, :2] + anchors[:, 2:]) / 2
-    return torch.minimum((centre - boxes[:, :, None, :2]).amin(-1), (boxes[:, :, None, 2:] - centre).amin(-1)) > 0
+    def inside(self) -> Tensor:
+        """[T, A] whether strictly inside the box."""
+        left, top, right, bottom = self._boxes.unbind(1)
+        return (self._x > left) & (self._x < right) & (self._y > top) & (self._y < bottom)
 
-
-def _strongest(chosen: Tensor, strength: Tensor) -> Tensor:
-    """Index [B, A]: of the boxes that chose an anchor, the one with the greatest strength; -1 where none did."""
-    best, index = strength.masked_fill(~chosen, -1.0).max(1)
-    return torch.where(best >= 0, index, BACKGROUND)
+    def distance(self) -> Tensor:
+        """[T, A] squared distance from the centre of the box, not by a matrix product, which loses the small ones that decide."""
+        x, y = ((self._boxes[:, :2] + self._boxes[:, 2:]) / 2).unbind(1)
+        return (self._x - x).square_().add_((self._y - y).square_())
 
 
 @dataclass(frozen=True)
@@ -103,21 +160,23 @@ class AtssMatcher:
 
     def __call__(self, predictions: Predictions, targets: PaddedTargets) -> Matches:
         """Match a batch."""
-        anchors = predictions.anchors
-        overlap = iou(targets.boxes[:, :, None], anchors[None, None])
-        distance = _centre_distance(anchors, targets.boxes)
-        near = torch.zeros_like(overlap, dtype=torch.bool)
+        anchors, truth = predictions.anchors, _truth(targets)
+        centres = _Centres(anchors, truth.boxes)
+        distance = centres.distance()
+        near = []
         for level in range(int(predictions.levels.max()) + 1):
             here = (predictions.levels == level).nonzero().squeeze(1)
-            closest = distance[:, :, here].topk(min(self.nearest, len(here)), dim=2, largest=False).indices
-            near.scatter_(2, here[closest], True)
-        candidates = overlap.masked_fill(~near, torch.nan)
-        mean = candidates.nanmean(2, keepdim=True)
-        spread = ((candidates - mean) ** 2).nansum(2, keepdim=True).div((near.sum(2, keepdim=True) - 1).clamp(min=1)).sqrt()
-        chosen = near & (overlap >= mean + spread) & _centre_inside(anchors, targets.boxes) & targets.truth[:, :, None]
-        index = _strongest(chosen, overlap)
-        reached = iou(predictions.boxes, _rows(targets.boxes, index))
-        return Matches(_with_ignored(index, anchors, targets), reached * (index >= 0))
+            near.append(here[distance[:, here].topk(min(self.nearest, len(here)), dim=1, largest=False).indices])
+        candidates = torch.cat(near, 1)  # [T, K]
+        overlap = pairwise_iou(truth.boxes, anchors).gather(1, candidates)
+        mean = overlap.mean(1, keepdim=True)
+        spread = ((overlap - mean) ** 2).sum(1, keepdim=True).div(max(1, candidates.shape[1] - 1)).sqrt()
+        box, place = ((overlap >= mean + spread) & centres.inside().gather(1, candidates)).nonzero(as_tuple=True)
+        index, _ = _claim(truth, box, candidates[box, place], overlap[box, place], (len(targets.boxes), len(anchors)))
+        quality = torch.zeros_like(index, dtype=overlap.dtype)
+        image, anchor = (index >= 0).nonzero(as_tuple=True)
+        quality[image, anchor] = iou(predictions.boxes[image, anchor], targets.boxes[image, index[image, anchor]])
+        return Matches(_with_ignored(index, anchors, targets), quality)
 
 
 @dataclass(frozen=True)
@@ -133,23 +192,26 @@ class TaskAlignedMatcher:
 
     def __call__(self, predictions: Predictions, targets: PaddedTargets) -> Matches:
         """Match a batch."""
-        anchors, boxes = predictions.anchors, targets.boxes
-        count = len(anchors)
-        nearest = torch.zeros(*boxes.shape[:2], count, dtype=torch.bool, device=boxes.device)
-        nearest.scatter_(2, _centre_distance(anchors, boxes).argmin(2, keepdim=True), True)
-        candidates = (_centre_inside(anchors, boxes) | nearest) & targets.truth[:, :, None]
-        overlap = iou(boxes[:, :, None], predictions.boxes[:, None]) * candidates  # [B, M, A]
-        scores = predictions.scores.transpose(1, 2).gather(1, targets.labels[:, :, None].expand(-1, -1, count))
-        alignment = (scores.clamp(min=1e-6) ** self.alpha * (overlap + 1e-6) ** self.beta) * candidates
-        best = alignment.topk(min(self.top, count), dim=2)
-        chosen = torch.zeros_like(candidates).scatter_(2, best.indices, best.values > 0)
-        index = _strongest(chosen, overlap)
-        mine = (torch.arange(boxes.shape[1], device=index.device)[:, None] == index[:, None]) & chosen
-        alignment, overlap = alignment * mine, overlap * mine
-        scaled = alignment / alignment.amax(2, keepdim=True).clamp(min=torch.finfo(alignment.dtype).tiny) * overlap.amax(2, keepdim=True)
-        return Matches(_with_ignored(index, anchors, targets), scaled.amax(1))
+        anchors, truth = predictions.anchors, _truth(targets)
+        centres = _Centres(anchors, truth.boxes)
+        candidates = centres.inside().scatter_(1, centres.distance().argmin(1, keepdim=True), True)
+        box, anchor = candidates.nonzero(as_tuple=True)
+        alignment = torch.zeros(candidates.shape, device=box.device)
+        alignment[box, anchor] = self._alignment(predictions, truth, box, anchor)[0]
+        best = alignment.topk(min(self.top, len(anchors)), dim=1)
+        box, place = (best.values > 0).nonzero(as_tuple=True)
+        anchor = best.indices[box, place]
+        strength, overlap = self._alignment(predictions, truth, box, anchor)
+        index, won = _claim(truth, box, anchor, overlap, (len(targets.boxes), len(anchors)))
+        box, anchor, strength, overlap = box[won], anchor[won], strength[won], overlap[won]
+        greatest, reach = (torch.zeros(len(truth.boxes), device=box.device).scatter_reduce(0, box, values, "amax") for values in (strength, overlap))
+        quality = torch.zeros(index.shape, device=index.device)
+        quality[truth.image[box], anchor] = strength / greatest[box].clamp(min=torch.finfo(strength.dtype).tiny) * reach[box]
+        return Matches(_with_ignored(index, anchors, targets), quality)
 
-
-def _rows(values: Tensor, index: Tensor) -> Tensor:
-    """Rows of values [B, M, n] at index [B, A]; negative entries give row 0."""
-    return values.gather(1, index.clamp(min=0)[..., None].expand(-1, -1, values.shape[-1]))
+    def _alignment(self, predictions: Predictions, truth: _Truth, box: Tensor, anchor: Tensor) -> tuple[Tensor, Tensor]:
+        """Alignment and IoU [P] of pairs of a box and an anchor."""
+        image = truth.image[box]
+        overlap = iou(truth.boxes[box], predictions.boxes[image, anchor])
+        scores = predictions.scores[image, anchor, truth.labels[box]]
+        return scores.clamp(min=1e-6) ** self.alpha * (overlap + 1e-6) ** self.beta, overlap

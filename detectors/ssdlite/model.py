@@ -102,7 +102,7 @@ class SSDLite(nn.Module):
         padded = pad_targets(targets)
         logits, deltas = outputs.logits.float(), outputs.deltas.float()
         with torch.no_grad():
-            predictions = Predictions(outputs.anchors, outputs.levels, self.coder.decode(deltas, outputs.anchors), self.scores(logits))
+            predictions = Predictions(outputs.anchors, outputs.levels, lambda: self.coder.decode(deltas, outputs.anchors), lambda: self.scores(logits))
             matches = self.matcher(predictions, padded)
         return self.criterion(logits, deltas, outputs.anchors, matches, padded)
 
