@@ -66,7 +66,7 @@ def read_words(words: Sequence[str], settings: Sequence[type], short_forms: Mapp
             continue
         if plain_type(hint) is bool and not values:
             values = ["true"]
-        _set(read, key, values if len(_need(values, name)) > 1 or _is_many(hint) else values[0], name)
+        set_value(read, key, values if len(_need(values, name)) > 1 or is_many(hint) else values[0], name)
     return read
 
 
@@ -74,14 +74,15 @@ def _take(rest: list[str], hint: Any) -> list[str]:
     """Remove and return the values that follow a flag."""
     if hint is bool:
         return [rest.pop(0)] if rest and rest[0].casefold() in _SWITCHES else []
-    many = _is_many(hint)
+    many = is_many(hint)
     values: list[str] = []
     while rest and not _is_flag(rest[0]) and (many or not values):
         values.append(rest.pop(0))
     return values
 
 
-def _set(read: Words, key: str, value: Any, flag: str) -> None:
+def set_value(read: Words, key: str, value: Any, flag: str) -> None:
+    """Put a value at a dotted key, and note the flag or word that gave it."""
     *sections, leaf = key.split(".")
     tree = read.tree
     for section in sections:
@@ -101,7 +102,8 @@ def _need(values: list[str], flag: str) -> list[str]:
     return values
 
 
-def _is_many(hint: Any) -> bool:
+def is_many(hint: Any) -> bool:
+    """Whether a setting of this type takes several words."""
     return get_origin(plain_type(hint)) in (tuple, dict)
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -16,11 +16,11 @@ from rich.console import Console
 
 from backbones.errors import FinetuneError, UsageError
 from finetune import console
-from finetune.arguments import Words, read_words
+from finetune.arguments import Words, is_many, read_words, set_value
 from finetune.nearest import did_you_mean
-from finetune.options import TrainOptions
+from finetune.options import holds_run
 from finetune.settings_file import merge_settings, read_settings
-from finetune.validate import check_run, check_settings, plain_type
+from finetune.validate import check_run, check_settings, find_hint
 from finetune.verbs import VERBS, Verb, build_options, create_parser
 
 _INTERRUPTED = 130
@@ -89,8 +89,8 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 def _read_options(verb: Verb, words: Words) -> Any:
     """Merge files and flags, show all faults together, build the options."""
-    is_train = verb.options is TrainOptions
-    if not is_train and (words.configs or "print_config" in words.flags):
+    has_run = holds_run(verb.options)
+    if not has_run and (words.configs or "print_config" in words.flags):
         raise UsageError(f"finetune {verb.name} takes no --config and no --print_config; finetune train does")
     tree: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -100,10 +100,9 @@ def _read_options(verb: Verb, words: Words) -> Any:
         sources |= places
     faults = _place_positionals(verb, words)
     sources |= words.sources
-    own_keys = [item.name for item in fields(verb.options) if item.name != "run"] if is_train else []
-    own = {key: words.tree.pop(key) for key in list(words.tree) if key in own_keys}
+    own = {key: words.tree.pop(key) for key in list(words.tree) if has_run and key in verb.own_keys}
     settings = merge_settings(tree, words.tree)
-    run = check_run(settings, sources, tuple(own_keys)) if is_train else check_settings(verb.options, settings, sources)
+    run = check_run(settings, sources, verb.own_keys) if has_run else check_settings(verb.options, settings, sources)
     extra = check_settings(verb.options, own, sources)
     faults += run.faults + extra.faults
     faults += [f"{key}: is missing; the form is: {verb.usage}" for key in verb.required if key not in settings]
@@ -116,11 +115,11 @@ def _place_positionals(verb: Verb, words: Words) -> list[str]:
     """Put words without a flag where they belong; the faults of those that belong nowhere."""
     rest = list(words.positionals)
     for key in verb.positionals:
-        if not rest or key in words.tree:
+        if not rest or key in words.sources:
             continue
-        many = plain_type(verb.options.__annotations__[key]) is not None and str(verb.options.__annotations__[key]).startswith("tuple")
-        words.tree[key] = rest if many else rest[0]
-        words.sources[key] = key.upper()
+        hint = next(hint for kind in verb.settings if (hint := find_hint(kind, key)) is not None)
+        many = is_many(hint)
+        set_value(words, key, rest if many else rest[0], key.rpartition(".")[0].upper() or key.upper())
         rest = [] if many else rest[1:]
     return [f"{word!r}: a word without a flag; the form is: {verb.usage}" for word in rest[:1]]
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from finetune.config import RunConfig
 from finetune.ranges import AT_LEAST_0, AT_LEAST_1, SHARE
+
+
+def holds_run(options: Any) -> bool:
+    """Whether options hold all settings of a run: their verb takes a flag for each of them, and --config."""
+    return get_type_hints(options).get("run") is RunConfig
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,8 @@ class TrainOptions:
         run: All settings of the run.
         out: Run folder to create; default runs/<data>-<backbone>-<n>. Never overwritten.
         resume: Run folder to continue from its last finished epoch.
-        dry_run: Build everything, run one batch, print shapes, parameters, memory and an estimated time; write nothing.
+        dry_run: Build everything, try some batches, print shapes, parameters, memory and an estimated time; write nothing.
+        find: With --dry-run: measure what "batch_size" fits and is fast, and which "lr" the loss can take (docs/finders.md); nothing is changed.
         json: File for the result as JSON; "-" is stdout.
     """
 
@@ -25,7 +31,33 @@ class TrainOptions:
     out: str | None = None
     resume: str | None = None
     dry_run: bool = False
+    find: tuple[Literal["batch_size", "lr"], ...] = ()
     json: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """Examine a data set: pictures, annotations, splits, and the boxes against the anchors.
+
+    Args:
+        run: All settings of the run that would train on it.
+        html: File for a page with everything that was found, and pictures of it; a former page is replaced.
+        json: File for all findings as JSON; "-" is stdout.
+        out: Folder to create for page, findings and sheets of pictures. Never overwritten.
+        write_cleaned: Folder to create for a copy of the data set without its errors, in the same format. Never overwritten.
+        augmented: Draw what the network will see in training, into the page and the folder.
+        near: Look for pictures that are almost alike.
+        threads: Pictures that are decoded at once; 0 chooses by the number of cores.
+    """
+
+    run: RunConfig = field(default_factory=RunConfig)
+    html: str | None = None
+    json: str | None = None
+    out: str | None = None
+    write_cleaned: str | None = None
+    augmented: bool = False
+    near: bool = True
+    threads: Annotated[int, AT_LEAST_0] = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter
 
 from finetune.config import RunConfig
-from finetune.options import EvaluateOptions, ListOptions, PredictOptions, SampleDataOptions, TrainOptions
+from finetune.options import CheckOptions, EvaluateOptions, ListOptions, PredictOptions, SampleDataOptions, TrainOptions, holds_run
 from finetune.validate import find_hint, list_keys, plain_type
 
 
@@ -24,7 +24,7 @@ class Verb:
         options: The dataclass that ``finetune.commands.<name>.run`` takes.
         usage: The line that shows its form.
         epilog: Examples.
-        positionals: Options that may be given without their flag, in order; the last one may take many words.
+        positionals: Options (dotted keys) that may be given without their flag, in order; the last one may take many words.
         required: Options that must be given.
         short_forms: Short flag to dotted key.
     """
@@ -45,7 +45,12 @@ class Verb:
     @property
     def settings(self) -> tuple[type, ...]:
         """The dataclasses whose fields are flags."""
-        return (RunConfig, self.options) if self.options is TrainOptions else (self.options,)
+        return (RunConfig, self.options) if holds_run(self.options) else (self.options,)
+
+    @property
+    def own_keys(self) -> tuple[str, ...]:
+        """Options beside the settings of a run."""
+        return tuple(key for key in list_keys(self.options) if "." not in key and not (key == "run" and holds_run(self.options)))
 
 
 _SHORT = {"data": "data.root", "backbone": "backbone.name", "detector": "detector.name", "epochs": "train.epochs"}
@@ -59,6 +64,16 @@ VERBS = {
             "finetune train [--data D] [--backbone B] [--config NAME_OR_FILE] [--SECTION.SETTING VALUE ...] [--out FOLDER]",
             "Examples:\n  finetune train\n  finetune train --data PATH/TO/DATA --backbone mobilenetv3_large_100 --epochs 30\n"
             "  finetune train --config ssdlite_bccd --data.root D --data.input_size 320 480\n  finetune train --config ssdlite_bccd --print_config > my.yaml",
+            short_forms=_SHORT,
+        ),
+        Verb(
+            "check",
+            CheckOptions,
+            "finetune check [DATA] [--config NAME_OR_FILE] [--SECTION.SETTING VALUE ...] [--html FILE] [--out FOLDER] [--write-cleaned FOLDER]",
+            "Examples:\n  finetune check PATH/TO/DATA\n  finetune check PATH/TO/DATA --html check.html --augmented\n"
+            "  finetune check --config ssdlite_bccd --data BCCD --write-cleaned BCCD-cleaned\n"
+            "It takes the settings of train, so that what is checked is what would be trained. Exit code 3 when there are errors.",
+            positionals=("data.root",),
             short_forms=_SHORT,
         ),
         Verb(
@@ -98,11 +113,11 @@ VERBS = {
 def create_parser(verb: Verb) -> ArgumentParser:
     """The jsonargparse parser of a verb: its help from docstrings, its defaults, and the building of its dataclasses."""
     parser = ArgumentParser(prog=f"finetune {verb.name}", usage=verb.usage, description=verb.summary, epilog=verb.epilog, formatter_class=_HelpFormatter, exit_on_error=False)
-    if verb.options is TrainOptions:
+    if holds_run(verb.options):
         parser.add_argument("--config", help="YAML file, run folder, or name of a shipped config (see: finetune list configs); later ones win, flags win over all")
         parser.add_argument("--print_config", action="store_true", help="Print all settings as YAML and stop")
     for kind in reversed(verb.settings):
-        parser.add_class_arguments(kind, as_group=False, skip={"run"} if kind is TrainOptions else set())
+        parser.add_class_arguments(kind, as_group=False, skip={"run"} if holds_run(kind) else set())
     _tidy(parser, verb)
     return parser
 
@@ -111,12 +126,12 @@ def build_options(verb: Verb, tree: Mapping[str, Any]) -> Any:
     """Build the options of a verb from checked values; what is left out has its default."""
     parser = ArgumentParser(exit_on_error=False)
     for kind in verb.settings:
-        parser.add_class_arguments(kind, as_group=False, skip={"run"} if kind is TrainOptions else set())
+        parser.add_class_arguments(kind, as_group=False, skip={"run"} if holds_run(kind) else set())
     built = vars(parser.instantiate(parser.parse_object(dict(tree))))
-    if verb.options is not TrainOptions:
+    if not holds_run(verb.options):
         return verb.options(**built)
     run_keys = {key for key in list_keys(RunConfig) if "." not in key}
-    return TrainOptions(run=RunConfig(**{key: built.pop(key) for key in run_keys}), **built)
+    return verb.options(run=RunConfig(**{key: built.pop(key) for key in run_keys}), **built)
 
 
 class _HelpFormatter(DefaultHelpFormatter):
@@ -144,8 +159,8 @@ def _tidy(parser: ArgumentParser, verb: Verb) -> None:
             action.option_strings = [short[action.dest], *action.option_strings]
         elif action.dest in verb.positionals:
             action.help = f"{str(action.help).rstrip('.')}; the flag may be left out."
-        elif action.dest == "dry_run":
-            action.option_strings = ["--dry-run"]
+        elif action.dest in ("dry_run", "write_cleaned"):
+            action.option_strings = [f"--{action.dest.replace('_', '-')}"]
 
 
 def _describe(action: Action, hint: Any) -> None:

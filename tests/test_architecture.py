@@ -17,14 +17,14 @@ PACKAGES = {"backbones": (), "detectors": ("backbones",), "finetune": ("backbone
 DOORWAYS = {
     "timm": ("backbones/*",),
     "pytorch_lightning": (
-        "finetune/task.py", "finetune/datamodule.py", "finetune/build.py", "finetune/processes.py", "finetune/training.py", "finetune/dry_run.py", "finetune/callbacks/*",
+        "finetune/task.py", "finetune/datamodule.py", "finetune/build.py", "finetune/processes.py", "finetune/training.py", "finetune/finders/short_run.py", "finetune/callbacks/*",
     ),
     "lightning": (),
     "albumentations": ("finetune/data/transforms.py",),
     "pycocotools": ("finetune/data/coco.py", "finetune/evaluation/coco.py"),
     "faster_coco_eval": ("finetune/data/coco.py", "finetune/evaluation/coco.py"),
     "jsonargparse": ("finetune/verbs.py", "finetune/cli.py"),
-    "cv2": ("finetune/datamodule.py", "finetune/data/*", "finetune/samples/*", "finetune/drawing.py"),
+    "cv2": ("finetune/datamodule.py", "finetune/data/*", "finetune/check/pictures.py", "finetune/samples/*", "finetune/drawing.py"),
     "matplotlib": ("finetune/curves.py", "finetune/drawing.py", "finetune/samples/*"),
     "torchmetrics": (),
 }

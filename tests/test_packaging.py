@@ -44,7 +44,7 @@ def test_every_folder_with_code_is_a_package() -> None:
 
 
 def test_every_data_file_is_shipped() -> None:
-    listed = {package: [ROOT / ("configs" if package == "finetune.configs" else package) for _ in "."] for package in SETUP["options.package_data"]}
+    listed = {package: [ROOT / ("configs" if package == "finetune.configs" else package.replace(".", "/")) for _ in "."] for package in SETUP["options.package_data"]}
     shipped = {path for package, (folder,) in listed.items() for pattern in re.split(r"[,\s]+", SETUP["options.package_data"][package].strip()) for path in folder.glob(pattern)}
     on_disk = {path for folder in ("backbones", "detectors", "finetune", "configs") for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
     assert on_disk == shipped
