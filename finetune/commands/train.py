@@ -22,10 +22,12 @@ def run(options: TrainOptions) -> int:
         raise UsageError("--resume continues in its own folder: leave --out out")
     if options.resume is not None and options.dry_run:
         raise UsageError("--dry-run tries new settings and --resume has its own: leave one of them out")
+    if options.find and not options.dry_run:
+        raise UsageError(f"--find {' '.join(options.find)} measures and trains nothing: add --dry-run, or leave --find out")
     if options.dry_run:
         from finetune.dry_run import dry_run
 
-        write_json(options.json, dry_run(options.run))
+        write_json(options.json, dry_run(options.run, options.find))
         return 0
     from finetune.stopping import InterruptedRunError, Stopped, stop_signals
 
