@@ -132,7 +132,7 @@ class _Search:
         if not trials:
             return Sizes(trials, None, True, reason)
         expected = self._expected_largest()
-        if reason == "images" or (reason == "memory" and (not self._is_wide() or expected is None or expected <= self._last.batch)):
+        if reason == "images" or (reason == "memory" and (not self._is_wide() or expected is None or expected <= self._last.batch + 1)):
             return Sizes(trials, self._last.batch, True, reason)
         return Sizes(trials, None if expected is None else min(most, max(expected, self._last.batch)), False, reason)
 

@@ -178,7 +178,7 @@ def test_dry_run_shows_shapes_and_writes_nothing(squares: Path, tmp_path: Path, 
     monkeypatch.chdir(tmp_path)
     assert run_train(TrainOptions(run=tiny_config(squares), dry_run=True, json="dry.json")) == 0
     out = capsys.readouterr().out
-    for words in ("pyramid p3: 16 x 8 x 8, stride 8", "pyramid p5: 16 x 2 x 2, stride 32", "output logits: 1 x 84 x 2", "peak memory", "nothing was written", "decoded 4 images"):
+    for words in ("pyramid p3: 16 x 8 x 8, stride 8", "pyramid p5: 16 x 2 x 2, stride 32", "output logits: 1 x 84 x 3", "peak memory", "nothing was written", "decoded 4 images"):
         assert words in out, words
     assert [path.name for path in tmp_path.iterdir()] == ["dry.json"]
     assert json.loads((tmp_path / "dry.json").read_text())["params"] > 10_000

@@ -107,7 +107,7 @@ def test_the_peak_is_that_since_it_was_forgotten() -> None:
     assert during is not None
     assert after is not None
     assert 60 * MIB < during - before < 90 * MIB
-    assert after >= during
+    assert after > during - MIB  # the kernel counts in batches of pages
     forget_peak()
     assert (peak_resident_bytes() or 0) < during - 50 * MIB
 
