@@ -154,7 +154,10 @@ class _Centres:
 
 @dataclass(frozen=True)
 class AtssMatcher:
-    """ATSS (arXiv:1912.02424): per level the ``nearest`` anchors; of those, the ones above mean + deviation of their IoU and with the centre inside."""
+    """ATSS (arXiv:1912.02424): per level the ``nearest`` anchors; of those, the ones above mean + deviation of their IoU and with the centre inside.
+
+    A box between the centres of all anchors, which the paper leaves unlearnt, takes the one nearest to its own.
+    """
 
     nearest: int = 9
 
@@ -171,7 +174,9 @@ class AtssMatcher:
         overlap = pairwise_iou(truth.boxes, anchors).gather(1, candidates)
         mean = overlap.mean(1, keepdim=True)
         spread = ((overlap - mean) ** 2).sum(1, keepdim=True).div(max(1, candidates.shape[1] - 1)).sqrt()
-        box, place = ((overlap >= mean + spread) & centres.inside().gather(1, candidates)).nonzero(as_tuple=True)
+        inside = centres.inside().gather(1, candidates)
+        between = ~inside.any(1, keepdim=True) & (candidates == distance.argmin(1, keepdim=True))
+        box, place = (((overlap >= mean + spread) & inside) | between).nonzero(as_tuple=True)
         index, _ = _claim(truth, box, candidates[box, place], overlap[box, place], (len(targets.boxes), len(anchors)))
         quality = torch.zeros_like(index, dtype=overlap.dtype)
         image, anchor = (index >= 0).nonzero(as_tuple=True)

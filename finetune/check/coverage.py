@@ -49,7 +49,6 @@ class Coverage:
         split: Its name.
         boxes: Boxes that count.
         low: Rows whose best overlap is below the threshold ("iou" only): each learns from its one best anchor alone.
-        none: Rows that no anchor can match.
         between: Rows with no anchor centre inside: each learns from the nearest anchor alone.
         shared: Rows whose only anchor is another box's only anchor too.
     """
@@ -57,7 +56,6 @@ class Coverage:
     split: str
     boxes: int
     low: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
-    none: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
     between: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
     shared: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
 
@@ -94,8 +92,6 @@ def cover(split: BoxSplit, plan: AnchorPlan, input_hw: tuple[int, int], resize: 
         low = np.flatnonzero(best_overlap(boxes, plan.grids) < plan.threshold)
         return Coverage(split.name, len(rows), low=rows[low], shared=rows[low[_repeated(image_of[low], _best_anchor(boxes[low], plan.anchors))]])
     inside = sum((centres_inside(boxes, grid) for grid in plan.grids), np.zeros(len(boxes), np.int64))
-    if plan.rule == "atss":
-        return Coverage(split.name, len(rows), none=rows[inside == 0])
     alone = np.flatnonzero(inside == 0)
     return Coverage(split.name, len(rows), between=rows[alone], shared=rows[alone[_repeated(image_of[alone], nearest_centre(boxes[alone], plan.grids))]])
 
@@ -103,11 +99,10 @@ def cover(split: BoxSplit, plan: AnchorPlan, input_hw: tuple[int, int], resize: 
 def cover_line(covers: Sequence[Coverage], plan: AnchorPlan) -> str:
     """One line about all splits, or "" where every box can be learnt."""
     total = sum(cover_.boxes for cover_ in covers)
-    low, none, between, shared = (sum(len(getattr(cover_, name)) for cover_ in covers) for name in ("low", "none", "between", "shared"))
-    if not low + none + between + shared:
+    low, between, shared = (sum(len(getattr(cover_, name)) for cover_ in covers) for name in ("low", "between", "shared"))
+    if not low + between + shared:
         return ""
     parts = [f"{low:,} of {total:,} boxes ({low / total:.1%}) overlap no anchor by {plan.threshold:g} and learn from their best one alone"] * bool(low)
-    parts += [f"{none:,} of {total:,} boxes ({none / total:.1%}) hold the centre of no anchor and are not learnt"] * bool(none)
     parts += [f"{between:,} of {total:,} boxes ({between / total:.1%}) are smaller than the finest cells and learn from the nearest anchor alone"] * bool(between)
     parts += [f"{shared:,} share{'s' * (shared == 1)} that anchor with another box and may not be learnt"] * bool(shared)
     return "anchors: " + "; ".join(parts)

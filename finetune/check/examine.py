@@ -20,7 +20,7 @@ from finetune.data.assemble import build_split
 from finetune.data.box_checks import check_boxes, note_rows
 from finetune.data.findings import SEVERITIES, Findings
 from finetune.data.gather import Gathered, gather
-from finetune.data.kinds import ANCHOR_LOW, ANCHOR_NONE, ANCHOR_SHARED, PICTURE_EMPTY, TRAIN_EMPTY
+from finetune.data.kinds import ANCHOR_LOW, ANCHOR_SHARED, PICTURE_EMPTY, TRAIN_EMPTY
 from finetune.data.partition import select_images
 from finetune.data.raw import RawSplit
 from finetune.data.types import BoxSplit
@@ -139,6 +139,6 @@ def _check_anchors(config: RunConfig, raws: Mapping[str, RawSplit], splits: Mapp
     covers = tuple(cover(split, plan, config.data.input_size, config.data.resize) for split in splits.values())
     for name, found in zip(splits, covers, strict=True):
         findings.split = name
-        for kind, rows in ((ANCHOR_LOW, found.low), (ANCHOR_NONE, found.none), (ANCHOR_SHARED, found.shared)):
+        for kind, rows in ((ANCHOR_LOW, found.low), (ANCHOR_SHARED, found.shared)):
             note_rows(findings, kind, rows, splits[name], raws[name].images)
     return plan, covers, []

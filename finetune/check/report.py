@@ -104,7 +104,7 @@ def _anchors(exam: Examination) -> dict[str, Any] | None:
             {"cells": [len(grid.y), len(grid.x)], "shapes": [[round(float(width), 2), round(float(height), 2)] for width, height in grid.shapes]} for grid in exam.plan.grids
         ],
         "splits": {
-            cover.split: {"boxes": cover.boxes, "below_threshold": len(cover.low), "no_anchor": len(cover.none), "nearest_anchor_only": len(cover.between), "shared_anchor": len(cover.shared)}
+            cover.split: {"boxes": cover.boxes, "below_threshold": len(cover.low), "nearest_anchor_only": len(cover.between), "shared_anchor": len(cover.shared)}
             for cover in exam.covers
         },
     }

@@ -75,5 +75,4 @@ VOC_NEVER_ZERO = Kind("zero-based-one", "warning", "split[|s] [has|have] VOC coo
 
 # anchors
 ANCHOR_LOW = Kind("anchor-overlap", "warning", "box[|es] [overlaps|overlap] no anchor by the matcher's threshold", "choose ssdlite.anchors square with ssdlite.matcher tal, or another data.input_size")
-ANCHOR_NONE = Kind("anchor-none", "warning", "box[|es] can be matched by no anchor", "raise data.input_size, add a finer pyramid level, or choose ssdlite.matcher tal")
 ANCHOR_SHARED = Kind("anchor-shared", "warning", "box[|es] [shares its|share their] only anchor with another and may not be learnt", "raise data.input_size, or add a finer pyramid level")

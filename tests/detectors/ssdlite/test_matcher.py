@@ -107,6 +107,17 @@ def test_atss_equals_the_paper(kind: str, seed: int) -> None:
     assert matched > 10
 
 
+def test_a_box_between_the_centres_of_all_anchors_has_the_nearest_one() -> None:
+    predictions = make_predictions(1, "square", 0)
+    centres = (predictions.anchors[:, :2] + predictions.anchors[:, 2:]) / 2
+    middle = centres[40] + torch.tensor([1.0, 1.5])  # strides are 8 and more
+    tiny = torch.cat([middle - 0.5, middle + 0.5])
+    large = make_target(1, 3, smallest=30)
+    target = BoxTarget(torch.cat([tiny[None], large.boxes]), torch.tensor([0, 1]), torch.tensor([False, False]))
+    assert (run(AtssMatcher(), predictions, [target]).index[0] == 0).nonzero().flatten().tolist() == [40]
+    assert slow_atss(predictions.anchors, predictions.levels, target.boxes).count(0) == 0, "the paper leaves it out"
+
+
 def test_atss_over_a_single_anchor() -> None:
     anchors = torch.tensor([[0.0, 0.0, 96.0, 96.0]])
     predictions = Predictions(anchors, torch.zeros(1, dtype=torch.int64), anchors[None], torch.rand(1, 1, CLASSES))
