@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import mmap
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +13,7 @@ from finetune.data.file_listing import odd_start, read_bytes
 
 PARTS = ("images", "annotations", "categories")
 NO_POLYGONS = 1  # stands for polygons that were not parsed
-_POLYGONS = re.compile(rb'(?<!\\)"segmentation"\s*:\s*\[[\d\s.,eE+\-\[\]]*\](?=\s*[,}])')
+_POLYGONS = re.compile(rb'"segmentation"(?<!\\"segmentation")\s*:\s*\[[0-9 \t\r\n.,eE+\-\[\]]*\](?=\s*[,}])')
 _ODD_BOX = re.compile(rb'"bbox"\s*+:\s*+(?!\[\s*+[-\d.])')
 _SMALL = 1_000_000
 # keys by which JSON of other tools is known, and what it is
@@ -65,15 +62,12 @@ def look_at(file: Path) -> Literal["coco", "broken", "other"]:
 
 
 def _parse(file: Path) -> Any:
-    content = read_bytes(file)
-    text = _without_polygons(content)
+    text = _without_polygons(read_bytes(file))  # without a name for the whole content, which is four times as large
     try:
-        with _no_collection():
-            return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        if text is content:
-            raise DataError(f"{file}: {_why_not_json(content, error)}") from error
-    try:  # again, for the right line and column
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        content = read_bytes(file)
+    try:  # again as it is, for the right line and column
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: {_why_not_json(content, error)}") from error
@@ -81,9 +75,10 @@ def _parse(file: Path) -> Any:
 
 def _without_polygons(content: bytes) -> bytes:
     """The text with a 1 instead of every list of polygons, unless some annotation may have nothing else."""
-    if len(content) < _SMALL or content.count(b'"bbox"') < content.count(b'"segmentation"') or _ODD_BOX.search(content):
+    if len(content) < _SMALL:
         return content
-    return _POLYGONS.sub(f'"segmentation":{NO_POLYGONS}'.encode(), content)
+    text, count = _POLYGONS.subn(f'"segmentation":{NO_POLYGONS}'.encode(), content)
+    return content if text.count(b'"bbox"') < count or _ODD_BOX.search(text) else text
 
 
 def _why_not_json(content: bytes, error: Exception) -> str:
@@ -111,15 +106,3 @@ def _why_not_coco(content: Any) -> str:
     found = ", ".join(f"{name[:40]!r}" for name in list(content)[:8]) or "nothing"
     hint = "; a list without annotations, as for test pictures, cannot be read: leave it out" if key == "annotations" and isinstance(content.get("images"), list) else ""
     return f"{kind} {key!r}; a COCO annotation file needs images, annotations and categories (found: {found}){hint}"
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """No garbage collection while millions of objects are made that all stay: it takes as long as the parsing."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -14,7 +14,7 @@ from finetune.data.findings import Findings, fault_line, shorten
 from finetune.data.kinds import ANNOTATIONS_UNREADABLE, CLASS_PARENT, CLASS_RENUMBERED, SPLIT_EMPTY
 from finetune.data.layouts import Layout, find_layout, named_source
 from finetune.data.partition import join_sources, overlap, seeded_partition
-from finetune.data.raw import RawSplit
+from finetune.data.raw import RawSplit, no_collection
 from finetune.data.sources import SPLITS, CocoSource, Source
 from finetune.data.voc import read_voc
 from finetune.data.voc_pairs import pair_folder, pair_set, read_set_file
@@ -31,6 +31,7 @@ class Gathered:
     notes: list[str]
 
 
+@no_collection()
 def gather(config: DataConfig, seed: int, findings: Findings) -> Gathered:
     """Find and read the annotations of all splits; with a lenient sink all that can be read, whatever is wrong with the rest.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -38,3 +41,15 @@ class RawSplit:
     placeholders: set[str] = field(default_factory=set)  # classes that exist only as parents of the others
     one_based: bool = False
     skipped: bool = False  # a split that is listed but has no annotations at all
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """No garbage collection while millions of objects are made that all stay: looking through them again and again takes as long as making them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -12,6 +12,7 @@ from finetune.data.classes import ClassMap
 from finetune.data.findings import Findings
 from finetune.data.gather import Gathered, class_map_of, gather, locate, read_sources
 from finetune.data.overview import describe, finding_lines, without_empty
+from finetune.data.raw import no_collection
 from finetune.data.sources import SPLITS
 from finetune.data.types import BoxSplit
 
@@ -40,6 +41,7 @@ class DataSplits:
         return found[split]
 
 
+@no_collection()
 def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
     """Find, read and check train, val and test.
 
@@ -89,6 +91,7 @@ def splits_of(train: BoxSplit | None = None, val: BoxSplit | None = None, test: 
     return DataSplits(train, val, test, first.class_names, first.category_ids, tuple(describe(given)), tuple(class_map.lines()), fingerprint_of(given), name)
 
 
+@no_collection()
 def load_annotations(config: DataConfig, split: str = "val", *, need_images: bool = False, as_written: bool = True) -> BoxSplit:
     """Read ground truth to score a file of predictions with: one annotation file or unsplit folder as a whole, else one split.
 
