@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -65,7 +66,7 @@ def _pick(rng: random.Random, content: Any) -> tuple[Any, Any] | None:
 
 
 def _value(rng: random.Random) -> Any:
-    return rng.choice(rng.choice((NUMBERS, TEXTS, OTHERS)))
+    return copy.deepcopy(rng.choice(rng.choice((NUMBERS, TEXTS, OTHERS))))
 
 
 def _other_value(rng: random.Random, content: Any) -> Any:

@@ -19,7 +19,7 @@ from fuzzing.templates import Template
 
 SOFT_SECONDS = 10  # of processor time: a signal ends Python code
 HARD_SECONDS = 60  # by the clock: the process is ended
-ADDRESS_SPACE = 6 * 2**30
+MORE_ADDRESS_SPACE = 3 * 2**30  # bytes that a process may ask for beyond what it has when it starts
 MOST_MEGABYTES = 300  # by which a case may raise the peak of a process
 REPORT_EVERY = 100
 
@@ -170,9 +170,18 @@ class _Worker:
         self._process.join(5)
 
 
+def _address_space() -> int:
+    """Bytes of address space of this process, as far as the system tells."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 5 * 2**30
+
+
 def _work(arguments: tuple[int, list[Template], Path, Path], cases: list[int], position: Any, since: Any, pipe: Connection) -> None:
     seed, templates, root, store = arguments
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    limit = _address_space() + MORE_ADDRESS_SPACE
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     tally = Tally()
     sent = time.monotonic()
     for place, case in enumerate(cases):
