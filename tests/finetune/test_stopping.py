@@ -45,7 +45,9 @@ STUCK = "\n            try: time.sleep(60)\n            except BaseException: pr
 def _start(body: str, repo_root: Path) -> tuple[subprocess.Popen[str], int]:
     process = subprocess.Popen([sys.executable, "-c", WORK.replace("BODY", body), str(repo_root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    return process, int(process.stdout.readline().split()[1])
+    child = int(process.stdout.readline().split()[1])
+    time.sleep(0.5)  # the line comes just before the body begins
+    return process, child
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
