@@ -63,16 +63,22 @@ def single_file(file: Path, images: Path | None) -> CocoSource:
 
 def split_of(stem: str) -> str | None:
     """The split that a file name speaks of, if it is exactly one: "instances_val2017" is val, "captions_val2017" none."""
-    words = [re.sub(r"\d+$", "", word) for word in re.split(r"[\W_]+", stem.lower())]
+    words = _words(stem)
     if any(word in _OTHER_TASKS for word in words):
         return None
     splits = [split for split, names in WORDS.items() if any(name in words for name in names)]
     return splits[0] if len(splits) == 1 else None
 
 
+def _words(stem: str) -> list[str]:
+    """The words of a file name, years left out."""
+    return [re.sub(r"\d+$", "", word) for word in re.split(r"[\W_]+", stem.lower())]
+
+
 def _coco_files(folder: Path) -> list[Path]:
     """COCO files of a folder; a file that is alone, or broken while no other is COCO, is taken, so that its fault is shown."""
     files = files_with(folder, ".json")
+    files = [file for file in files if not any(word in _OTHER_TASKS for word in _words(file.stem))] or files
     if len(files) < 2:
         return files
     kinds = {file: look_at(file) for file in files}

@@ -60,7 +60,8 @@ class TestTools:
         for category in content["categories"]:
             category["supercategory"] = ""
         (tmp_path / "annotations").mkdir()
-        (tmp_path / "annotations/instances_default.json").write_text(json.dumps(content))
+        for task in ("instances", "person_keypoints", "captions"):  # CVAT writes them all
+            (tmp_path / f"annotations/{task}_default.json").write_text(json.dumps(content if task == "instances" else {**content, "annotations": []}))
         for name in ("a", "b"):
             write_picture(tmp_path / f"images/sub/{name}.png")
         assert load(tmp_path)[:2] == (["a.png", "b.png"], [[5, 5, 15, 15]] * 2)
@@ -118,6 +119,7 @@ class TestTools:
             ({"version": "5.0", "flags": {}, "shapes": [], "imagePath": "a.png", "imageData": None}, "this is a labelme file of one picture; convert the folder to COCO"),
             ({"_via_settings": {}, "_via_img_metadata": {}}, "this is a VIA project; choose Annotation > Export as COCO"),
             ({"a.png123": {"filename": "a.png", "size": 123, "regions": []}}, "this is VIA annotations"),
+            ({"asset": {"name": "a.png"}, "regions": []}, "this is a VoTT file"),
             ([{"id": 1, "data": {"image": "/x/a.png"}, "annotations": []}], "this is Label Studio tasks; choose Export > COCO"),
             ([{"image": "a.png", "annotations": [{"label": "cat", "coordinates": {}}]}], "this is CreateML"),
             ([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}], "this is a list of predictions; score it with finetune evaluate --predictions"),
@@ -157,7 +159,8 @@ class TestTools:
         assert "3 annotations without a usable box dropped: a.xml#2 (no bndbox but robndbox), a.xml#3 (no bndbox but polygon), a.xml#4 (ymax is '1_0')" in load(tmp_path)[2]
 
     @pytest.mark.parametrize(
-        ("name", "words"), [("boxes.csv", "CSV tables (.csv) are not read"), ("a/data.tfrecord", "TFRecords"), ("archive.zip", "archives (.zip)"), ("metadata.jsonl", "JSON lines")]
+        ("name", "words"),
+        [("boxes.csv", "CSV tables (.csv) are not read"), ("a/data.tfrecord", "TFRecords"), ("archive.zip", "archives (.zip)"), ("metadata.jsonl", "JSON lines"), ("a/x.parquet", "Parquet")],
     )
     def test_other_formats_are_called_by_their_name(self, name: str, words: str, tmp_path: Path) -> None:
         write_picture(tmp_path / "a.png")
