@@ -8,6 +8,7 @@ from typing import Any
 from backbones.errors import DataError
 from finetune.data.coco_json import load_coco_json
 from finetune.data.coco_values import as_area, as_box, as_category_id, as_class_name, as_flag, as_id, as_side, box_of_polygons, is_writable, short
+from finetune.data.file_listing import fault_and_remedy
 from finetune.data.findings import Findings
 from finetune.data.kinds import (
     ANNOTATION_BROKEN,
@@ -52,7 +53,8 @@ def read_coco(file: Path, image_dirs: tuple[Path, ...], findings: Findings, *, n
     except DataError as error:
         if not findings.lenient:
             raise
-        findings.fault(ANNOTATIONS_UNREADABLE, file, value=str(error).removeprefix(f"{file}: "))
+        fault, remedy = fault_and_remedy(error, file)
+        findings.fault(ANNOTATIONS_UNREADABLE, file, value=fault, remedy=remedy)
         return None
     split = RawSplit()
     names = _read_categories(file, content, split, findings)

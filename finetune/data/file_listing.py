@@ -108,7 +108,7 @@ def read_bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
+        raise DataError(f"{file}: cannot be read ({error.strerror or error}); make it readable") from error
 
 
 def odd_start(content: bytes) -> str | None:
@@ -116,6 +116,12 @@ def odd_start(content: bytes) -> str | None:
     if not content.strip(b"\0 \t\r\n"):
         return f"{'only blanks or zero bytes' if content else 'empty'}; copy or export it again"
     return next((words for head, words in _ODD_STARTS if content.startswith(head)), None)
+
+
+def fault_and_remedy(error: DataError, file: Path) -> tuple[str, str]:
+    """The two parts of a message "FILE: fault; remedy", for a sink that says them in its own order."""
+    fault, _, remedy = str(error).removeprefix(f"{file}: ").partition("; ")
+    return fault, remedy
 
 
 def decode_text(content: bytes) -> str:

@@ -9,7 +9,7 @@ from backbones.errors import DataError
 from finetune.config import DataConfig
 from finetune.data.classes import ClassMap, build_class_map
 from finetune.data.coco import read_coco
-from finetune.data.file_listing import expand, is_dir, is_file
+from finetune.data.file_listing import expand, fault_and_remedy, is_dir, is_file
 from finetune.data.findings import Findings, fault_line, shorten
 from finetune.data.kinds import ANNOTATIONS_UNREADABLE, CLASS_PARENT, CLASS_RENUMBERED, SPLIT_EMPTY
 from finetune.data.layouts import Layout, find_layout, named_source
@@ -117,7 +117,8 @@ def _read_source(source: Source, config: DataConfig, findings: Findings, notes: 
     except DataError as error:
         if not findings.lenient:
             raise
-        findings.fault(ANNOTATIONS_UNREADABLE, source.set_file, value=str(error).removeprefix(f"{source.set_file}: "))
+        fault, remedy = fault_and_remedy(error, source.set_file)
+        findings.fault(ANNOTATIONS_UNREADABLE, source.set_file, value=fault, remedy=remedy)
         return None
     if name == "test" and config.test is None and names and not any(is_file(source.xml_dir / f"{item}.xml") for item in names):
         notes.append(f"test: {source.set_file} lists {len(names)} pictures without annotations; left out")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from backbones.errors import DataError
 from finetune.data.coco_values import as_class_name, as_flag, short
+from finetune.data.file_listing import fault_and_remedy
 from finetune.data.findings import Findings
 from finetune.data.kinds import ANNOTATIONS_UNREADABLE, BOX_UNUSABLE, OBJECT_NAMELESS
 from finetune.data.raw import RawBox, RawImage, RawSplit
@@ -33,7 +34,8 @@ def read_voc(pairs: Sequence[Pair], findings: Findings, *, one_based: bool) -> R
         try:
             root = parse_xml(pair.xml)
         except DataError as error:
-            findings.fault(ANNOTATIONS_UNREADABLE, pair.xml, value=str(error).removeprefix(f"{pair.xml}: "), remedy="correct it, or take it out with its picture", image=pair.picture)
+            fault, remedy = fault_and_remedy(error, pair.xml)
+            findings.fault(ANNOTATIONS_UNREADABLE, pair.xml, value=fault, remedy=f"{remedy}, or take it out with its picture", image=pair.picture)
             continue
         row = len(split.images)
         split.images.append(RawImage(pair.image_id, pair.picture, declared_hw(root), pair.xml))

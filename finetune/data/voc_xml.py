@@ -32,9 +32,9 @@ def parse_xml(xml: Path) -> ET.Element:
     if root.tag != "annotation" and len(inside) == 1:
         return inside[0]
     if root.tag != "annotation":
-        hint = "; this is CVAT's own format: export as PASCAL VOC or COCO" if root.tag == "annotations" and root.find("image") is not None else ""
+        hint = "this is CVAT's own format: export as PASCAL VOC or COCO" if root.tag == "annotations" and root.find("image") is not None else "export it as PASCAL VOC"
         several = f" with {len(inside)} <annotation> in it, where every picture needs its own file" if inside else ""
-        raise DataError(f"{xml}: the root element of a VOC annotation is <annotation>, not <{root.tag[:60]}>{several}{hint}")
+        raise DataError(f"{xml}: the root element of a VOC annotation is <annotation>, not <{root.tag[:60]}>{several}; {hint}")
     return root
 
 

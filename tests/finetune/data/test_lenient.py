@@ -102,7 +102,7 @@ def test_broken_voc_files_are_told_together(tmp_path: Path) -> None:
     voc_sets(tmp_path)
     for stem in ("t1", "t3"):
         (tmp_path / f"Annotations/{stem}.xml").write_text("<annotation>")
-    with pytest.raises(DataError, match=r"^2 annotation files cannot be read: .*t1\.xml not well-formed XML.*, .*t3\.xml not well-formed XML.*; correct it, or take it out with its picture$"):
+    with pytest.raises(DataError, match=r"^2 annotation files cannot be read: .*t1\.xml not well-formed XML \([^;]*\), .*t3\.xml not well-formed XML \([^;]*\); export the annotation again, or take it out with its picture$"):
         load_splits(DataConfig(root=str(tmp_path)))
 
 
