@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -194,3 +197,26 @@ def test_a_run_stops_before_it_starts(tmp_path: Path) -> None:
     damage(tmp_path / "b.jpg", 0.7)
     with pytest.raises(DataError, match=r"b\.jpg cannot be read"):
         load_splits(DataConfig(root=str(tmp_path)))
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_headers_come_in_order_with_and_without_threads(waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from finetune.data import images
+
+    paths = [write_picture(tmp_path / f"{i}.png", width=20 + i) for i in range(23)]
+    plain, used = images.try_header, set()
+
+    def slow(path: Path) -> Any:
+        used.add(threading.get_ident())
+        time.sleep(0.01 * waits)
+        return plain(path)
+
+    monkeypatch.setattr(images, "try_header", slow)
+    monkeypatch.setattr(images, "_CHUNK", 4)
+    monkeypatch.setattr(images, "_WAITING", 3 if waits else 1e9)
+    assert [header.upright_hw for header in check_images(paths)] == [(30, 20 + i) for i in range(23)]
+    assert (len(used) > 1) == waits
+    paths[9].write_bytes(b"")
+    paths[21].unlink()
+    with pytest.raises(DataError, match=r"2 of 23 pictures cannot be read: .*9\.png is empty, .*21\.png does not exist"):
+        check_images(paths)
