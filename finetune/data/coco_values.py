@@ -10,6 +10,7 @@ from typing import Any
 MOST_PIXELS = 1e9  # coordinates beyond are no pixels
 MOST_LETTERS = 100  # of a class name or an id
 _NUMBERS = {int, float}
+_INTEGER = re.compile(r"\s*-?[0-9]{1,18}\s*")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 2, 60, 60, 30
@@ -17,24 +18,25 @@ _REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 2, 60, 60, 30
 
 def as_id(value: Any) -> int | str | None:
     """An image id as it is written, 3.0 as 3; None where it can be no id."""
-    number = whole_number(value)
-    if number is not None:
-        return number
-    return value if isinstance(value, str) and value.strip() and len(value) <= MOST_LETTERS and is_writable(value) else None
+    if not isinstance(value, str):
+        return whole_number(value)
+    return value if value.strip() and len(value) <= MOST_LETTERS and is_writable(value) else None
 
 
 def as_category_id(value: Any) -> int | None:
     """A category id; tables and scripts write "3" and 3.0 for 3."""
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and len(value) < 20:
-        value = int(value)
+    if isinstance(value, str):
+        return int(value) if _INTEGER.fullmatch(value) else None
     return whole_number(value)
 
 
 def whole_number(value: Any) -> int | None:
     """An integer that fits into 64 bits, or None."""
-    if type(value) is float and value.is_integer():
+    if type(value) is not int:
+        if type(value) is not float or not value.is_integer():
+            return None
         value = int(value)
-    return value if type(value) is int and -(2**63) <= value < 2**63 else None
+    return value if -(2**63) <= value < 2**63 else None
 
 
 def as_class_name(value: Any) -> str | None:

@@ -62,6 +62,13 @@ def test_odd_image_ids(number: str, tmp_path: Path) -> None:
     assert "1 image entry has no usable id or file name: image 0 is " in message(save(tmp_path, json.dumps(content).replace('"NUMBER"', number)))
 
 
+@pytest.mark.parametrize("number", ["--1", "-", "1_0", "\u0663", "1" * 30, "1.5", "x", True, None, [1]])
+def test_category_ids_that_are_none(number: Any, tmp_path: Path) -> None:
+    content = coco_content(["a.png", "b.png"])
+    content["categories"][0]["id"] = number
+    assert "1 category has no usable id and name: category 0 is " in message(save(tmp_path, content))
+
+
 def test_an_id_as_number_and_as_text_is_one(tmp_path: Path) -> None:
     content = coco_content(["a.png", "b.png"])
     content["images"][1]["id"] = "10"
