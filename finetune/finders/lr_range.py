@@ -12,7 +12,7 @@ from finetune.console import console
 from finetune.data.splits import DataSplits
 from finetune.datamodule import DetectionDataModule
 from finetune.finders.rate_rules import Verdict, has_seen_enough, judge
-from finetune.finders.short_run import process_count, run_steps
+from finetune.finders.short_run import heaviest, process_count, run_steps
 from finetune.finders.snapshot import left_as_it_was
 from finetune.finders.sparkline import sparkline
 from finetune.task import NonFiniteLossError
@@ -21,7 +21,7 @@ _START = {"sgd": 1e-4, "adamw": 1e-6}
 _DECADES = 5
 _STEPS_A_DECADE = 25
 _ROWS_A_DECADE = 4  # of the table
-_SAME = 2.0  # rates that differ by less are the same to a range test
+_SAME = 2.5  # rates that differ by less are the same to a range test
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,9 @@ class RangeTest:
             "now": self.config.train.lr,
             "falls_fastest_at": verdict.fastest,
             "lowest_at": verdict.lowest,
+            "rises_from": verdict.rises,
             "diverges_from": verdict.diverges,
+            "dies_from": verdict.dies,
             "ended_by": self.ended,
             "images_per_step": self.images,
             "rates": self.rates,
@@ -76,20 +78,29 @@ class RangeTest:
         }
 
     def _marks(self) -> dict[int, str]:
+        verdict = self.verdict
         found: dict[int, list[str]] = {}
-        for text, rate in (("falls fastest", self.verdict.fastest), ("lowest", self.verdict.lowest), ("diverges from here", self.verdict.diverges)):
+        for text, rate in (
+            ("falls fastest", verdict.fastest),
+            ("lowest", verdict.lowest),
+            ("rises from here", verdict.rises),
+            ("diverges from here", verdict.diverges),
+            ("dead from here", verdict.dies),
+        ):
             if rate is not None:
                 found.setdefault(self.rates.index(rate), []).append(text)
         return {index: f"   <- {', '.join(texts)}" for index, texts in found.items()}
 
     def _sentence(self) -> str:
         verdict, now = self.verdict, self.config.train.lr
-        if verdict.suggestion is None:
+        if verdict.fastest is None:
             return f"no suggestion: the loss does not fall clearly at any of these rates (noise of {self.images} images a step hides it, or nothing can be learnt); train.lr stays {now:g}"
-        diverges = f"diverges from {verdict.diverges:.2g}" if verdict.diverges else f"does not diverge up to {self.rates[-1]:.2g}"
-        ratio = max(now / verdict.suggestion, verdict.suggestion / now)
-        kept = f"; now {now:g}" + (", which is the same to such a test" if ratio <= _SAME else "")
-        return f"suggested train.lr {verdict.suggestion:g} (loss falls fastest at {verdict.fastest:.2g}, {diverges}){kept}"
+        if verdict.suggestion is None:
+            return f"no suggestion: the loss falls fastest at {verdict.fastest:.2g} and does not rise up to {self.rates[-1]:.2g}; train.lr stays {now:g}"
+        limit = f"rises from {verdict.rises:.2g}" if verdict.rises else f"falls to nothing from {verdict.dies:.2g}, where the network finds nothing any more"
+        diverges = f", diverges from {verdict.diverges:.2g}" if verdict.diverges else ""
+        same = ", the same to such a test, which knows a rate to a factor of two or three" if max(now / verdict.suggestion, verdict.suggestion / now) <= _SAME else ""
+        return f"suggested train.lr {verdict.suggestion:g}, a quarter of where the loss {limit} (it falls fastest at {verdict.fastest:.2g}{diverges}); now {now:g}{same}"
 
 
 def find_rate(config: RunConfig, detector: Any, splits: DataSplits) -> RangeTest:
@@ -101,9 +112,8 @@ def find_rate(config: RunConfig, detector: Any, splits: DataSplits) -> RangeTest
         splits: The data.
     """
     processes = process_count(config)
-    freeze = replace(config.freeze, policy="backbone", thaw=()) if config.freeze.policy == "gradual" else config.freeze  # what trains at first
     train = replace(config.train, ema=0.0, accumulate=config.train.accumulate * processes)
-    sweep_config = replace(config, train=train, freeze=freeze)
+    sweep_config = heaviest(replace(config, train=train))  # the rate has to suit the stages that thaw later, too
     start = _START[config.train.optimizer]
     rates = [start * 10 ** (step / _STEPS_A_DECADE) for step in range(_DECADES * _STEPS_A_DECADE + 1)]
     seen: list[float] = []

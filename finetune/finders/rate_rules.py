@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 _WIDTH = 0.15  # decades: standard deviation of the smoothing window
 _FIRST = 10  # losses that say where the sweep started
 _CLIP = 1.5  # of the starting loss: a single explosion shall not move its neighbours
-_RISE = 0.25  # of the fall: when the loss has climbed back so much, it diverges
+_RISE = 0.1  # of the fall: when so much is lost again, the loss rises
+_DIVERGE = 0.25  # of the fall: when so much is lost again, it diverges
+_DEAD = 0.1  # of the starting loss: no detector learns that in a hundred steps; one that finds nothing any more may have such a loss
+_MARGIN = 4.0  # a good rate is about a quarter of the one from which the loss rises (docs/finders.md compares rules)
 _CLEAR = 4.0  # standard errors: a smaller fall is none
 _RUNNING = 9  # losses whose median judges a sweep while it goes on
 _LOST = 0.5  # of the fall: when so much is lost again, the sweep has seen enough
-_LOST_AT_LEAST = 0.1  # of the starting loss: less is noise
+_LOST_AT_LEAST = 0.1  # of the starting loss: less may be noise
+_NOISE = 4.0  # standard deviations of one loss: medians do not differ so much by chance
 _ROUND = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)  # a range test tells no finer steps apart
 
 
@@ -29,20 +33,25 @@ class Verdict:
         suggestion: A rate to train with.
         fastest: Where the loss falls fastest.
         lowest: Where the loss is lowest.
+        rises: From where on a tenth of the fall is lost again.
         diverges: From where on a quarter of the fall is lost again.
+        dies: From where on the loss is next to nothing: the network has stopped to find anything, and does not pay for it.
     """
 
     smoothed: NDArray[np.float64]
-    suggestion: float | None
-    fastest: float | None
-    lowest: float | None
-    diverges: float | None
+    suggestion: float | None = None
+    fastest: float | None = None
+    lowest: float | None = None
+    rises: float | None = None
+    diverges: float | None = None
+    dies: float | None = None
 
 
 def judge(rates: Sequence[float], losses: Sequence[float]) -> Verdict:
     """Read a range test.
 
-    The suggestion is the geometric mean of the rate at which the loss falls fastest and the rate at which it is lowest.
+    The suggestion is a quarter of the rate from which the loss rises, or the network dies. Where the loss falls fastest says little
+    about a detector: its first and steepest fall is that of the scores of the background, which the smallest rates manage.
 
     Args:
         rates: Rising exponentially.
@@ -51,18 +60,35 @@ def judge(rates: Sequence[float], losses: Sequence[float]) -> Verdict:
     x = np.log10(np.asarray(rates, np.float64))
     y = np.asarray(losses, np.float64)
     if len(y) < _FIRST:
-        return Verdict(y, None, None, None, None)
+        return Verdict(y)
     clipped = np.minimum(y, _CLIP * np.median(y[:_FIRST]))
     level, slope = smooth(x, clipped)
-    bottom = _first_bottom(level)
+    dead = _first(level < _DEAD * level[0])
+    bottom = _first_bottom(level[:dead])
     fall = level[0] - level[bottom]
     error = float(np.std(clipped[: bottom + 1] - level[: bottom + 1])) / math.sqrt(_independent(x))
     if fall <= _CLEAR * error or fall <= 0:
-        return Verdict(level, None, None, None, None)
-    fastest = int(slope[: bottom + 1].argmin())
-    beyond = np.flatnonzero(level[bottom:] > level[bottom] + _RISE * fall)
-    middle = 10 ** ((x[fastest] + x[bottom]) / 2)
-    return Verdict(level, round_rate(middle), float(rates[fastest]), float(rates[bottom]), float(rates[bottom + beyond[0]]) if len(beyond) else None)
+        return Verdict(level)
+
+    def lost(share: float) -> float | None:
+        """In the middle (of logarithms) between the first rate where so much is lost and the last where it is not: noise can lose and win it once more."""
+        above = level[bottom:] > level[bottom] + max(share * fall, 2 * error)
+        if not above[-1]:
+            return None
+        first, last = int(above.argmax()), len(above) - int(above[::-1].argmin())
+        return float(rates[bottom + (first + last) // 2])
+
+    dies = None if dead is None else float(rates[dead])
+    rises = None if dead is not None else lost(_RISE)
+    limit = dies or rises
+    suggestion = None if limit is None else round_rate(limit / _MARGIN)
+    diverges = None if dead is not None else lost(_DIVERGE)
+    return Verdict(level, suggestion, float(rates[int(slope[: bottom + 1].argmin())]), float(rates[bottom]), rises, diverges, dies)
+
+
+def _first(holds: NDArray[np.bool_]) -> int | None:
+    found = np.flatnonzero(holds)
+    return int(found[0]) if len(found) else None
 
 
 def smooth(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -82,11 +108,13 @@ def smooth(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.f
 
 def has_seen_enough(losses: Sequence[float]) -> bool:
     """Whether a sweep that goes on has fallen and lost half of it again, or risen to twice its start without falling."""
-    if len(losses) < 2 * _RUNNING:
+    if len(losses) < 3 * _RUNNING:
         return False
-    medians = np.median(np.lib.stride_tricks.sliding_window_view(np.asarray(losses, np.float64), _RUNNING), axis=1)
+    values = np.asarray(losses, np.float64)
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(values, _RUNNING), axis=1)
     start, best, now = float(medians[0]), float(medians.min()), float(medians[-1])
-    return now > min(2 * start, best + max(_LOST * (start - best), _LOST_AT_LEAST * start))
+    noise = float(np.median(np.abs(np.diff(values))))  # about the standard deviation of one loss
+    return now > min(2 * start, best + max(_LOST * (start - best), _LOST_AT_LEAST * start, _NOISE * noise))
 
 
 def round_rate(rate: float) -> float:

@@ -86,7 +86,8 @@ class _Watch(pl.Callback):
         now = time.perf_counter()
         self.seconds.append(now - self._mark)
         self._mark = now
-        if len(self.losses) >= self._steps or not self._goes_on(self.losses):
+        goes_on = self._goes_on(self.losses)  # it is asked after the last step, too
+        if len(self.losses) >= self._steps or not goes_on:
             trainer.should_stop = True
 
 
