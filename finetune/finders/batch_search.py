@@ -19,11 +19,13 @@ class Trial:
         batch: Images a step.
         bytes: Most memory taken; None where it cannot be measured.
         seconds: Of one step.
+        resting: Of ``bytes``, what was taken before the step.
     """
 
     batch: int
     bytes: int | None
     seconds: float
+    resting: int = 0
 
     @property
     def images_per_second(self) -> float:
@@ -85,10 +87,12 @@ def search_sizes(measure: Callable[[int], Trial | None], most: int, own: int, li
 
 
 def growth(trials: Sequence[Trial]) -> float | None:
-    """Bytes that one more image takes, between the largest size tried and half of it; None with fewer than two sizes."""
+    """Bytes that one more image takes, between the largest size tried and half of it; of a single size what its step took, per image; None where unknown."""
     known = [(trial.batch, trial.bytes) for trial in trials if trial.bytes is not None]
-    if len(known) < 2:
+    if not known:
         return None
+    if len(known) == 1:
+        return (known[0][1] - trials[0].resting) / known[0][0]
     large, more = known[-1]
     small, less = next((pair for pair in reversed(known) if 2 * pair[0] <= large), known[0])
     return (more - less) / (large - small)
@@ -149,9 +153,7 @@ class _Search:
     def _is_expected_to_fit(self, size: int) -> bool:
         if self._limit is None or not self._trials or self._last.bytes is None:
             return True
-        each = growth(self._trials)
-        more = self._last.bytes / self._last.batch if each is None else each
-        return self._last.bytes + _CAUTION * more * (size - self._last.batch) <= self._limit
+        return self._last.bytes + _CAUTION * (growth(self._trials) or 0) * (size - self._last.batch) <= self._limit
 
     def _expected_largest(self) -> int | None:
         each = growth(self._trials)

@@ -17,7 +17,7 @@ import torch
 from backbones.errors import FinetuneError
 from finetune.build import build_detector, build_task
 from finetune.config import RunConfig
-from finetune.finders.memory import available_bytes, data_bytes, forget_peak, peak_resident_bytes
+from finetune.finders.memory import available_bytes, data_bytes, forget_peak, peak_resident_bytes, resident_bytes
 from finetune.finders.short_run import Repeated, heaviest, on_gpu, run_steps
 from finetune.finders.worst_case import WorstCase
 
@@ -76,20 +76,22 @@ class _Trials:
             _give_way(setup.share)
 
     def measure(self, batch: int) -> dict[str, Any]:
-        """Peak memory in bytes and seconds of a step; "bytes" is None where it did not fit."""
+        """Peak memory in bytes, what of it was taken before, and seconds of a step; "seconds" is None where it did not fit."""
         forget_peak()
+        resting = resident_bytes() or 0
         if self._gpu:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
+            resting = torch.cuda.memory_allocated()
         try:
             steps = run_steps(self._config, self._task, Repeated(self._worst.batch(batch), _STEPS), _STEPS)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             self._task.zero_grad(set_to_none=True)
-            return {"batch": batch, "bytes": None, "seconds": None}
+            return {"bytes": None, "seconds": None}
         peak = torch.cuda.max_memory_allocated() if self._gpu else peak_resident_bytes()
-        return {"batch": batch, "bytes": peak, "seconds": _best(steps.seconds)}
+        return {"bytes": peak, "seconds": _best(steps.seconds), "resting": resting}
 
 
 def _best(seconds: Sequence[float]) -> float:

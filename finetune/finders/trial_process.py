@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -57,7 +58,7 @@ class TrialProcess:
         answer = json.loads(line)
         if "error" in answer:
             raise (UsageError if answer["exit_code"] == UsageError.exit_code else FinetuneError)(answer["error"])
-        return None if answer["seconds"] is None else Trial(batch, answer["bytes"], answer["seconds"])
+        return None if answer["seconds"] is None else Trial(batch, **answer)
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
@@ -82,6 +83,7 @@ class TrialProcess:
             self._process.kill()
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(BrokenPipeError):  # what was not sent yet
+                        pipe.close()
             self._process.wait()
             self._process = None

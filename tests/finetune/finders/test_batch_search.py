@@ -21,7 +21,7 @@ class Machine:
     def measure(self, batch: int) -> Trial | None:
         self.asked.append(batch)
         taken = self.base + self.each * batch
-        return Trial(batch, int(taken * MIB), self.seconds(batch)) if taken <= self.limit else None
+        return Trial(batch, int(taken * MIB), self.seconds(batch), self.base * MIB) if taken <= self.limit else None
 
     def truth(self) -> int:
         return int((self.limit - self.base) / self.each)
@@ -121,4 +121,6 @@ def test_the_efficient_size_is_the_smallest_of_the_fast_ones() -> None:
 def test_growth_is_taken_over_half_of_the_range() -> None:
     trials = [Trial(1, 900, 1.0), Trial(2, 900, 1.0), Trial(4, 1000, 1.0), Trial(6, 1190, 1.0), Trial(8, 1200, 1.0)]
     assert growth(trials) == 50
-    assert growth(trials[:1]) is None
+    assert growth([Trial(2, 900, 1.0, resting=700)]) == 100
+    assert growth([]) is None
+    assert growth([Trial(1, None, 1.0)]) is None
