@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backbones.errors import DataError, one_line
+from finetune.data.findings import shorten
 from finetune.evaluation.store import Rows
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class _Classes:
 
 def _some(items: Any) -> str:
     names = [str(item) for item in items]
-    return ", ".join(names[:6]) + (f", ... ({len(names)})" if len(names) > 6 else "")
+    return ", ".join(shorten(name, 80) for name in names[:6]) + (f", ... ({len(names)})" if len(names) > 6 else "")
 
 
 def _short(value: Any) -> str:

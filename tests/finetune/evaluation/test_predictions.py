@@ -121,3 +121,19 @@ def test_written_detections_come_back_bit_by_bit(tmp_path, split):
     assert np.array_equal(rows.scores, found.scores.double().numpy())
     assert np.array_equal(rows.labels, found.labels.numpy())
     assert set(rows.image.tolist()) == {1}
+
+
+def test_names_of_any_length_do_not_fill_the_screen(tmp_path, split):
+    entries = [{"image_id": split.image_ids[0], "category_id": 99, "bbox": [1, 2, 3, 4], "score": 0.5}]
+    (tmp_path / "p.json").write_text(json.dumps({"categories": [{"id": 7, "name": "x" * 70_000}], "annotations": entries}))
+    with pytest.raises(DataError, match="category_id 99 is not in the categories of the file") as caught:
+        read_predictions(tmp_path / "p.json", split)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("change", [{"file_name": ["a"]}, {"file_name": {"a": 1}}, {"file_name": None, "image_id": None}, {"score": 10**400}, {"bbox": [1, 2, 10**400, 4]}, {"category_id": [1]}, {"image_id": [1]}])
+def test_odd_values_are_named(tmp_path, split, change):
+    entry = {"image_id": split.image_ids[0], "category_id": split.category_ids[0], "bbox": [1, 2, 3, 4], "score": 0.5}
+    (tmp_path / "p.json").write_bytes(json.dumps([entry, {**entry, **change}]).encode("utf-16"))
+    with pytest.raises(DataError, match="entry 1: "):
+        read_predictions(tmp_path / "p.json", split)
