@@ -62,6 +62,42 @@ class BoxDetections(TensorRecord):
 
 
 @dataclass(frozen=True, eq=False)
+class TextTarget(TensorRecord):
+    """Ground truth of one image of scene text, in input pixels.
+
+    ``quads`` [N, 4, 2] f32 are words, clockwise from the top-left corner of the text; ``ignore`` [N] bool are words that neither count as
+    truth nor as background (ICDAR ``###``); ``texts`` are their N transcriptions ("" where unknown). Where characters are known,
+    ``char_quads`` [K, 4, 2] f32 with ``char_words`` [K] i64, the rows of ``quads`` they belong to, in reading order within a word.
+    Ready-made maps (of a teacher, or pseudo-labels) are ``maps`` [2, h, w] f32, region and affinity in 0..1, with ``confidence`` [h, w] f32 in 0..1.
+    """
+
+    quads: Tensor
+    ignore: Tensor
+    texts: tuple[str, ...] = ()
+    char_quads: Tensor | None = None
+    char_words: Tensor | None = None
+    maps: Tensor | None = None
+    confidence: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TextDetections(TensorRecord):
+    """Words of one image, score descending: quads [N, 4, 2] f32 clockwise from top-left, scores [N] f32 in 0..1, labels [N] i64 (all 0).
+
+    ``polygons`` holds one outline [K_i, 2] f32 per word where curved text was asked for, else nothing.
+    """
+
+    quads: Tensor
+    scores: Tensor
+    labels: Tensor
+    polygons: tuple[Tensor, ...] = ()
+
+
+Target = BoxTarget | TextTarget
+Detections = BoxDetections | TextDetections
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """What a task gets: images [B, C, H, W] (uint8 0..255 or float 0..1, not normalised), one target and one meta per image."""
 
