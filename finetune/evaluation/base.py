@@ -16,7 +16,8 @@ class EvalResult:
     """The figures of one protocol: fractions in 0..1, unrounded, None where there is nothing to measure.
 
     ``per_class`` maps a class name to its figures (for example {"AP": 0.5, "AP50": 0.8}).
-    ``notes`` are sentences for the reader: why a figure is n/a, what a zero probably means.
+    ``notes`` are sentences for the reader: why a figure is n/a, what a zero probably means. ``per_image`` maps an image id to its
+    figures and counts, where the protocol has such. ``conditions`` say what the figures depend on besides data: thresholds of the protocol.
     """
 
     protocol: str
@@ -24,6 +25,8 @@ class EvalResult:
     values: Mapping[str, float | None]
     per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    per_image: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    conditions: tuple[str, ...] = ()
 
 
 class Evaluator(Protocol):

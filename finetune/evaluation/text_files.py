@@ -1,0 +1,184 @@
+"""A method's result files against ground truth, by the rules of the official scripts: from files to a split and to rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backbones.errors import DataError
+from finetune.data.types import TextSplit
+from finetune.evaluation.outlines import Outlines
+from finetune.evaluation.result_files import TextFile, is_official, key_of, read_result_files, read_truth_files
+from finetune.evaluation.result_lines import SCRIPTS, LineFormat, TextLines, read_lines
+from finetune.evaluation.text_store import TextRows
+
+IGNORED_TEXTS = ("###",)
+
+
+@dataclass(frozen=True, eq=False)
+class TextTruth:
+    """Ground truth to score files with: the split, the shape of its lines ("quad", "ltrb", "polygon"), keys of its pictures, remarks."""
+
+    split: TextSplit
+    shape: str
+    keys: dict[str, int]
+    official: bool
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """A method's words: rows, the images that have a file, and remarks."""
+
+    rows: TextRows
+    images: np.ndarray[tuple[int], np.dtype[np.int64]]
+    remarks: tuple[str, ...] = ()
+
+
+def is_truth_files(path: Path) -> bool:
+    """Whether ``path`` is a zip, or a folder with text files right inside: ground truth of the official scripts, no data set."""
+    if path.is_dir():
+        return any(child.suffix == ".txt" and key_of(child.name) != child.stem for child in path.iterdir())
+    return path.suffix.lower() == ".zip"
+
+
+def read_truth(path: str | Path, protocol: str) -> TextTruth:
+    """Read a zip or folder of ground truth files.
+
+    Args:
+        path: Official names (``gt_img_1.txt``) or any text files; quads, or left, top, right, bottom; MLT's script column is found.
+        protocol: The text protocol that will score.
+
+    Raises:
+        DataError: A file or line cannot be used.
+    """
+    path = Path(path)
+    files, remarks = read_truth_files(path)
+    shape = _truth_shape(files, protocol, path)
+    lines = [read_lines(f"{path.name}, {file.name}", file.content, LineFormat(shape, "text")) for file in files]
+    texts, scripts = _without_scripts([text for part in lines for text in part.texts])
+    remarks += [f"{count} lines of the truth: {kind}; they count all the same" for kind, count in _bent(lines).items()]
+    if scripts:
+        remarks.append("the truth has MLT's column of scripts; its transcriptions begin after it")
+    official = is_official(file.name for file in files)
+    ids = tuple(f"img_{file.key}" if official else file.key for file in files)
+    split = _split(path.stem, ids, [Path(file.name) for file in files], lines, texts, shape)
+    return TextTruth(split, shape, {file.key: i for i, file in enumerate(files)}, official, tuple(remarks))
+
+
+def truth_of_split(split: TextSplit, protocol: str) -> TextTruth:
+    """A split that a data reader made, as the truth for result files: pictures are found by ``img_N`` or by their name.
+
+    Raises:
+        DataError: Two pictures would take the same result file.
+    """
+    keys: dict[str, int] = {}
+    for number, image_id in enumerate(split.image_ids):
+        key = key_of(f"{image_id}.txt")
+        if key in keys:
+            raise DataError(f"pictures {split.image_ids[keys[key]]} and {image_id} would take the same result file: score one folder of the data at a time")
+        keys[key] = number
+    official = all(key_of(f"{image_id}.txt").isdigit() for image_id in split.image_ids)
+    upright = bool(len(split.quads)) and bool((split.quads[:, 0, 1] == split.quads[:, 1, 1]).all() and (split.quads[:, 0, 0] == split.quads[:, 3, 0]).all())
+    return TextTruth(split, "polygon" if protocol == "polygon-iou" else "ltrb" if protocol == "icdar2013-deteval" or upright else "quad", keys, official)
+
+
+def read_submission(path: str | Path, truth: TextTruth, confidences: bool = False, strict: bool = True) -> Submission:
+    """Read a method's result files.
+
+    Args:
+        path: Zip (as the official scripts take it) or folder.
+        truth: What it will be scored with.
+        confidences: Every line ends with a confidence in 0..1.
+        strict: Refuse what the official scripts refuse; otherwise bend lines and names where that is possible.
+
+    Raises:
+        DataError: A file or line cannot be used; the message has file, line, what is wrong, and the remedy.
+    """
+    path = Path(path)
+    files, remarks = read_result_files(path, truth.keys, truth.official, strict)
+    form = LineFormat(truth.shape, "confidence" if confidences else "", strict)
+    lines = [read_lines(f"{path.name}, {file.name}", file.content, form) for file in files]
+    remarks += [f"{count} lines that the official script would refuse were bent ({kind})" for kind, count in _bent(lines).items()]
+    images = np.array([truth.keys[file.key] for file in files], np.int64)
+    points = [_corners(point, truth.shape) for part in lines for point in part.points]
+    scores = np.array([value for part in lines for value in part.confidences], np.float64)
+    owner = np.repeat(images, [len(part.points) for part in lines])
+    rows = TextRows(owner, Outlines.of_list(points) if truth.shape == "polygon" else Outlines.of_quads(np.array(points, np.float64).reshape(-1, 4, 2)), scores)
+    without = len(truth.split) - len(images)
+    if without:
+        remarks.append(f"{without} of {len(truth.split)} pictures have no result file and count as without detections")
+    return Submission(rows, images, tuple(remarks))
+
+
+def _bent(lines: Sequence[TextLines]) -> Counter[str]:
+    return sum((Counter(part.bent) for part in lines), Counter())
+
+
+def _corners(points: Sequence[float], shape: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]] | Sequence[float]:
+    if shape == "ltrb":
+        left, top, right, bottom = points
+        return (left, top, right, top, right, bottom, left, bottom)
+    return np.array(points, np.float64).reshape(-1, 2) if shape == "polygon" else points
+
+
+def _truth_shape(files: Sequence[TextFile], protocol: str, path: Path) -> str:
+    """The shape of all lines of the truth.
+
+    A line of a quad could be one of a rectangle whose text is numbers, so quads are tried first.
+    """
+    if protocol == "polygon-iou":
+        return "polygon"
+    quads = all(_fits(file, "quad") for file in files)
+    if protocol == "icdar2013-deteval":
+        if quads and any(file.content.strip() for file in files):
+            raise DataError(f"{path} has quads (x1,y1,...,x4,y4), and icdar2013-deteval scores upright rectangles (left,top,right,bottom): choose --protocol icdar2015-iou")
+        return "ltrb"
+    return "quad" if quads or not all(_fits(file, "ltrb") for file in files) else "ltrb"
+
+
+def _fits(file: TextFile, shape: str) -> bool:
+    try:
+        read_lines(file.name, file.content, LineFormat(shape, "text"))
+    except DataError:
+        return False
+    return True
+
+
+def _without_scripts(texts: list[str]) -> tuple[list[str], bool]:
+    """MLT's lines have a script before the transcription: taken off where every line has one."""
+    parted = [text.partition(",") for text in texts]
+    if not texts or not all(comma and script.strip() in SCRIPTS for script, comma, _ in parted):
+        return texts, False
+    return [text for _, _, text in parted], True
+
+
+def _split(name: str, ids: tuple[str, ...], paths: Sequence[Path], lines: Sequence[TextLines], texts: Sequence[str], shape: str) -> TextSplit:
+    points = [_corners(point, shape) for part in lines for point in part.points]
+    counts = [len(part.points) for part in lines]
+    outlines = Outlines.of_list(points) if shape == "polygon" else None
+    if outlines is None:
+        quads = np.array(points, np.float64).reshape(-1, 4, 2)
+    else:
+        bounds = outlines.bounds().reshape(-1, 4)
+        quads = bounds[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    ignored = (*IGNORED_TEXTS, "#") if shape == "polygon" else IGNORED_TEXTS
+    return TextSplit(
+        name=name,
+        image_ids=ids,
+        paths=tuple(paths),
+        original_hw=np.zeros((len(ids), 2), np.int32),
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        quads=quads,
+        ignore=np.array([text in ignored for text in texts], np.bool_),
+        texts=tuple(texts),
+        annotation_ids=tuple(f"{path.name}#{number}" for path, part in zip(paths, lines, strict=True) for number in part.numbers),
+        polygon_offsets=outlines.offsets if outlines is not None else np.zeros(len(quads) + 1, np.int64),
+        polygon_points=outlines.points if outlines is not None else np.zeros((0, 2)),
+        char_offsets=np.zeros(len(quads) + 1, np.int64),
+        char_quads=np.zeros((0, 4, 2)),
+    )
