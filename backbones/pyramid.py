@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, cast
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -33,7 +33,17 @@ def conv3x3(inp: int, out: int, stride: int = 1, depthwise: bool = True, norm: N
     return nn.Sequential(conv_norm_act(inp, inp, 3, stride, groups=inp, norm=norm), conv_norm_act(inp, out, norm=norm))
 
 
-class _ExtraMaps(nn.Module):
+class Neck(nn.Module):
+    """The own layers of a pyramid: the maps of a backbone, finest first, and the (height, width) of its input -> one map per spec, finest first."""
+
+    specs: tuple[FeatureSpec, ...]
+
+    def forward(self, maps: list[Tensor], input_hw: tuple[int, int]) -> list[Tensor]:
+        """Build the maps of the pyramid."""
+        raise NotImplementedError
+
+
+class _ExtraMaps(Neck):
     """Raw backbone maps from stride 16 up, then extra maps down to one cell (SSD-lite)."""
 
     def __init__(self, specs: Sequence[FeatureSpec], input_size: tuple[int, int], norm: NormLayer) -> None:
@@ -78,7 +88,7 @@ def _name_by_order(maps: Sequence[tuple[int, int]]) -> tuple[FeatureSpec, ...]:
     return tuple(specs)
 
 
-class _TopDown(nn.Module):
+class _TopDown(Neck):
     """FPN (arXiv:1612.03144) at any levels, with ``bottom_up`` a PAN (arXiv:1803.01534).
 
     The way down begins at the coarsest map of the backbone or at the coarsest level, whichever is higher, so that no stage is idle.
@@ -128,7 +138,7 @@ class FeaturePyramid(nn.Module):
         forward: one [B, spec.channels, h, w] map per spec.
     """
 
-    def __init__(self, backbone: Backbone, neck: _ExtraMaps | _TopDown) -> None:
+    def __init__(self, backbone: Backbone, neck: Neck) -> None:
         super().__init__()
         self.backbone = backbone
         self.neck = neck
@@ -154,7 +164,8 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map normalised images to pyramid maps."""
-        return cast(list[Tensor], self.neck(self.backbone(images), (int(images.shape[-2]), int(images.shape[-1]))))
+        maps: list[Tensor] = self.neck(self.backbone(images), (int(images.shape[-2]), int(images.shape[-1])))
+        return maps
 
 
 def create_pyramid(

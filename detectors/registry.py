@@ -11,7 +11,10 @@ from backbones.errors import UsageError
 if TYPE_CHECKING:
     from backbones.types import Backbone
 
-_BUILDERS = {"ssdlite": "detectors.ssdlite.build:build_ssdlite"}
+_BUILDERS = {
+    "craft": "detectors.craft.build:build_craft",
+    "ssdlite": "detectors.ssdlite.build:build_ssdlite",
+}
 DETECTOR_NAMES = tuple(sorted(_BUILDERS))
 
 
@@ -25,8 +28,8 @@ def create_detector(name: str, backbone: Backbone | str | None = None, **setting
 
     Args:
         name: One of ``list_detectors()``.
-        backbone: A backbone, or the name of one (with its ImageNet weights).
-        **settings: Arguments of the detector's builder, ``num_classes`` among them.
+        backbone: A backbone, or the name of one (with its ImageNet weights). None for "craft", which has its own.
+        **settings: Arguments of the detector's builder, ``num_classes`` among them where there are classes.
 
     Returns:
         An nn.Module that meets the ``Detector`` contract.
