@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backbones.errors import UsageError
+from finetune.samples.aside import Progress, check_new_set, draw_aside
 from finetune.samples.layout import SPLITS, split_of
 from finetune.samples.scene import draw_picture
 from finetune.samples.truth import CLASS_NAMES, SignBox
 from finetune.samples.writers import Size, write_coco, write_picture, write_voc_sets
 
 GENERATOR_VERSION = 4  # raise it whenever the same seed would draw something else: cached sets are then drawn anew
-MAX_IMAGES = 100_000
-Progress = Callable[[int], None]  # pictures done
 
 
 def generate_signs(out: Path, images: int, seed: int, progress: Progress | None = None) -> dict[str, Any]:
@@ -31,13 +27,8 @@ def generate_signs(out: Path, images: int, seed: int, progress: Progress | None 
     Raises:
         UsageError: ``images`` is out of range, or ``out`` is a file or a folder with something in it.
     """
-    if not 2 <= images <= MAX_IMAGES:
-        raise UsageError(f"a sample set has 2 to {MAX_IMAGES} images, not {images}: set --images to a number in that range")
-    if seed < 0:
-        raise UsageError(f"a seed counts from 0, {seed} does not: set --seed to 0 or more")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is never overwritten: give a folder that does not exist, or remove it first")
-    return _draw_aside(out, images, seed, progress, lost_race=None)[1]
+    check_new_set(out, images, seed)
+    return draw_aside(out, lambda root: _draw(root, images, seed, progress), lost_race=None)[1]
 
 
 def cache_folder() -> Path:
@@ -59,30 +50,7 @@ def ensure_cached(images: int, seed: int, progress: Progress | None = None) -> P
     if (folder / "summary.json").is_file():
         return folder
     shutil.rmtree(folder, ignore_errors=True)  # sets appear whole: one without its summary was damaged later
-    return _draw_aside(folder, images, seed, progress, lost_race=folder / "summary.json")[0]
-
-
-def _draw_aside(out: Path, images: int, seed: int, progress: Progress | None, lost_race: Path | None) -> tuple[Path, dict[str, Any]]:
-    """Draw beside ``out`` and rename at the end; a set that somebody else finished meanwhile (``lost_race``) is as good."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        remedy = "set FINETUNE_CACHE to a folder that can be written" if lost_race else "choose another folder"
-        raise UsageError(f"cannot write to {out.parent} ({error.strerror}): {remedy}") from error
-    try:
-        summary = _draw(work, images, seed, progress)
-        work.chmod(0o755)  # temporary folders are private
-        if lost_race is None and out.is_dir():
-            out.rmdir()  # empty: not every system renames onto it
-        try:
-            work.replace(out)
-        except OSError:
-            if lost_race is None or not lost_race.is_file():
-                raise
-        return out, summary
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    return draw_aside(folder, lambda root: _draw(root, images, seed, progress), lost_race=folder / "summary.json")[0]
 
 
 def _draw(root: Path, images: int, seed: int, progress: Progress | None) -> dict[str, Any]:

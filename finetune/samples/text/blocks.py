@@ -73,9 +73,9 @@ class Typist:
         """
         kind = rng.random()
         counts = [1] if kind < 0.38 else [rng.randint(2, 4)] if kind < 0.58 else [rng.randint(1, 3) for _ in range(rng.randint(2, 4))]
-        if kind > 0.9:
+        if kind > 0.92:
             counts = [rng.randint(2, 5) for _ in range(rng.randint(3, 7))]
-        shares = [1.0] + [1.0 if kind > 0.9 or rng.random() < 0.4 else rng.choice([0.5, 0.65, 0.8]) for _ in counts[1:]]
+        shares = [1.0] + [1.0 if kind > 0.92 or rng.random() < 0.4 else rng.choice([0.5, 0.65, 0.8]) for _ in counts[1:]]
         if len(counts) > 1 and rng.random() < 0.3:
             rng.shuffle(shares)
         lines = [self.corpus.words(count, rng) for count in counts]
@@ -139,37 +139,38 @@ def _bent(rng: Random, line: Line, size: int, scale: float, height: float, finer
     return Layout((row,), (width, int(tall) + 1), scale, height, finer, pad)
 
 
-def paint_block(layout: Layout, ground: Rgb, rng: Random, noise: np.random.Generator) -> Block:
-    """Paint a layout on what is around it: on a plate of its own, or straight onto the ``ground``."""
+def paint_block(layout: Layout, ground: Rgb | None, rng: Random, noise: np.random.Generator) -> Block:
+    """Paint a layout straight onto the ``ground`` (the colour that is there), or on a plate of its own where that is None."""
     width, height = layout.size
     ink = np.zeros((height, width), np.uint8)
     words: list[FlatWord] = []
     for row in layout.rows:
         words += ink_arc(ink, row.line, row.x, row.baseline, row.radius) if row.radius else ink_line(ink, row.line, row.x, row.baseline)
     sheet = Sheet(layout.size)
-    below, bare = ground, True
-    if rng.random() < 0.55:
-        below, bare = paint(rng), False
+    below, bare = ground or paint(rng), ground is not None
+    if not bare:
         _lay_plate(sheet, layout, below, rng)
     colour = against(below, rng)
     _lay_letters(sheet, layout, ink, (colour, below), bare, rng)
     if rng.random() < 0.5:
         angle = rng.uniform(0, 2 * pi)
-        sheet.light(1 + (ramp(layout.size, cos(angle), sin(angle)) - 0.5) * np.float32(rng.uniform(0.1, 0.7)))
-    if rng.random() < 0.3:
-        sheet.light(1 + soft_noise(layout.size, rng.randint(3, 9), noise) * np.float32(rng.uniform(0.04, 0.2)))
+        factor = 1 + (ramp(cos(angle), sin(angle)) - 0.5) * np.float32(rng.uniform(0.1, 0.7))
+        if rng.random() < 0.5:
+            factor += soft_noise((17, 17), rng.randint(3, 9), noise) * np.float32(rng.uniform(0.04, 0.25))
+        sheet.light(factor)
     return Block(sheet.pixels(), ink, tuple(words))
 
 
 def _lay_plate(sheet: Sheet, layout: Layout, colour: Rgb, rng: Random) -> None:
     shape = rng.choice(["box", "box", "round", "oval"]) if len(layout.rows) == 1 and layout.pad > 0.4 * layout.size[1] / 2 else rng.choice(["box", "box", "round"])
-    mask = plate(layout.size, BORDER, shape, rng)
+    roundness = rng.uniform(0.15, 1.0)
+    mask = plate(layout.size, BORDER, shape, roundness)
     if rng.random() < 0.3:
         sheet.lay(mask, against(colour, rng))
-        mask = plate(layout.size, BORDER + max(2, int(layout.pad * rng.uniform(0.1, 0.4))), shape, rng)
+        mask = plate(layout.size, BORDER + max(2, int(layout.pad * rng.uniform(0.1, 0.4))), shape, roundness)
     if rng.random() < 0.3:
         other, angle = mixed(colour, paint(rng), rng.uniform(0.1, 0.4)), rng.uniform(0, 2 * pi)
-        sheet.lay(mask, between(colour, other, ramp(layout.size, cos(angle), sin(angle))), rng.choice([1.0, 1.0, rng.uniform(0.6, 1.0)]))
+        sheet.lay(mask, between(colour, other, ramp(cos(angle), sin(angle)), layout.size), rng.choice([1.0, 1.0, rng.uniform(0.6, 1.0)]))
     else:
         sheet.lay(mask, colour, rng.choice([1.0, 1.0, 1.0, rng.uniform(0.6, 1.0)]))
 
@@ -180,7 +181,7 @@ def _lay_letters(sheet: Sheet, layout: Layout, ink: NDArray[np.uint8], colours: 
     kind = rng.random()
     if kind < 0.18:  # a shadow, or letters that stand off the wall
         away = max(1, round(size * rng.uniform(0.03, 0.12)))
-        shifted = cv2.warpAffine(ink, np.array([[1, 0, rng.choice([-1, 1]) * away], [0, 1, rng.choice([-0.5, 1]) * away]]), layout.size)
+        shifted = cv2.warpAffine(ink, np.array([[1.0, 0, rng.choice([-1, 1]) * away], [0, 1.0, rng.choice([-0.5, 1]) * away]]), layout.size)
         soft = cv2.GaussianBlur(shifted, (0, 0), max(0.5, away * rng.uniform(0.2, 1.0)))
         sheet.lay(soft, mixed(below, (0, 0, 0) if rng.random() < 0.8 else paint(rng), rng.uniform(0.5, 1.0)), rng.uniform(0.5, 1.0))
     elif kind < 0.32:  # an outline
@@ -192,6 +193,6 @@ def _lay_letters(sheet: Sheet, layout: Layout, ink: NDArray[np.uint8], colours: 
     opacity = rng.uniform(0.75, 1.0) if bare else rng.uniform(0.88, 1.0)
     if rng.random() < 0.2:
         other = against(below, rng, 0.0)
-        sheet.lay(ink, between(colour, other, ramp(layout.size, 0.0, 1.0)), opacity)
+        sheet.lay(ink, between(colour, other, ramp(0.0, 1.0), layout.size), opacity)
     else:
         sheet.lay(ink, colour, opacity)

@@ -34,16 +34,33 @@ class Pose:
             distance: Of the camera, in picture pixels: the smaller, the stronger the perspective.
         """
         cy, sy, cp, sp, cr, sr = cos(self.yaw), sin(self.yaw), cos(self.pitch), sin(self.pitch), cos(self.roll), sin(self.roll)
-        turned = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]) @ np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]]) @ np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-        project = np.array([[turned[0, 0], turned[0, 1], 0], [turned[1, 0], turned[1, 1], 0], [turned[2, 0] / distance, turned[2, 1] / distance, 1.0]])
-        flat = np.array([[self.stretch * scale, -self.slant * scale, 0], [0, scale, 0], [0, 0, 1]]) @ np.array([[1, 0, -size[0] / 2], [0, 1, -size[1] / 2], [0, 0, 1]])
-        return np.array([[1, 0, centre[0]], [0, 1, centre[1]], [0, 0, 1]]) @ project @ flat
+        turned = ((cr * cy - sr * sp * sy, -sr * cp), (sr * cy + cr * sp * sy, cr * cp), (-cp * sy / distance, sp / distance))  # by yaw, then pitch, then roll
+        rows = []
+        for k, (x, y) in enumerate(turned):
+            own = [scale * self.stretch * x, scale * (y - self.slant * x)]
+            own.append(-(own[0] * size[0] + own[1] * size[1]) / 2 + (k == 2))
+            rows.append(own)
+        for k in (0, 1):
+            rows[k] = [value + centre[k] * deep for value, deep in zip(rows[k], rows[2], strict=True)]
+        return np.array(rows)
 
 
 def map_quads(matrix: Matrix, quads: Matrix) -> Matrix:
     """Points [..., 2] through a homography."""
     mapped = quads @ matrix[:, :2].T + matrix[:, 2]
     return mapped[..., :2] / mapped[..., 2:]
+
+
+def frame_in_picture(rows: Matrix, size: tuple[float, float]) -> list[tuple[float, float]] | None:
+    """The corners of a sheet in the picture, clockwise from its top-left; None where it is turned away too far or comes too near."""
+    (a, b, c), (d, e, f), (g, h, i) = rows.tolist()
+    corners = []
+    for x, y in ((0.0, 0.0), (size[0], 0.0), (size[0], size[1]), (0.0, size[1])):
+        deep = g * x + h * y + i
+        if deep < 0.35:
+            return None
+        corners.append(((a * x + b * y + c) / deep, (d * x + e * y + f) / deep))
+    return corners
 
 
 def frame_of(size: tuple[float, float]) -> Matrix:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import pi
 from random import Random
@@ -13,17 +12,18 @@ from numpy.typing import NDArray
 
 from backbones.errors import DataError, UsageError
 from finetune.samples.text.blocks import Typist, paint_block
+from finetune.samples.text.canvas import Canvas
 from finetune.samples.text.corpus import drawable, name_dropped, read_corpus
+from finetune.samples.text.distractors import distractor
 from finetune.samples.text.fonts import FontSet
 from finetune.samples.text.glyphs import GlyphStore
 from finetune.samples.text.grounds import Grounds
-from finetune.samples.text.lens import Lens, take
-from finetune.samples.text.planes import Pose, frame_of, map_quads, show
+from finetune.samples.text.lens import Lens, cast_light, take
+from finetune.samples.text.planes import Pose
 
-MIN_READABLE = 8.0  # pixels: words with lower characters are "###"
-MIN_VISIBLE = 0.75  # so are words of which less shows
-MIN_CONTRAST = 14.0  # and words that stand out less, of 255
 SIDES = (64, 4096)
+_AREA = 640 * 640  # pixels that the numbers of things below are for
+_TRIES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +51,11 @@ class WordPicture:
         """[N + 1]: word i owns characters ``char_offsets[i]:char_offsets[i + 1]``."""
         return np.searchsorted(self.char_words, np.arange(len(self.texts) + 1)).astype(np.int64)
 
-
-@dataclass(eq=False)
-class _Canvas:
-    """A picture that is being drawn."""
-
-    image: NDArray[np.uint8]
-    inked: NDArray[np.uint8]  # [H, W] where letters are
-    hidden: NDArray[np.uint8]  # [H, W] what stands before them
-    taken: NDArray[np.uint8]  # [H / 4, W / 4] where something hangs
-    words: list[tuple[str, NDArray[np.float64], NDArray[np.float64]]]
+    @property
+    def word_heights(self) -> NDArray[np.float64]:
+        """[N]: mean length of the two sides that run down."""
+        downs = np.linalg.norm(self.quads[:, [3, 2]] - self.quads[:, [0, 1]], axis=2)
+        return np.asarray(downs.mean(axis=1), np.float64)
 
 
 class WordPictures:
@@ -86,136 +81,82 @@ class WordPictures:
         self.size_hw, self.seed, self.heights = size_hw, seed, heights
         read = read_corpus(corpus)
         self.fonts = FontSet(fonts, read.characters)
-        kept, self.dropped = read.keep(drawable(self.fonts.missing))
-        if not kept.lines:
+        self.corpus, self.dropped = read.keep(drawable(self.fonts.missing))
+        if not self.corpus.lines:
             raise DataError(f"no font of {fonts} draws a word of {read.source} ({name_dropped(self.dropped)}): give --fonts a folder with a font of its script")
-        self.corpus = kept
-        self._typist = Typist(kept, self.fonts, GlyphStore())
+        self._typist = Typist(self.corpus, self.fonts, GlyphStore())
         self._grounds = Grounds(size_hw, seed, backgrounds)
 
     def draw(self, index: int) -> WordPicture:
-        """Picture ``index``."""
+        """Picture ``index`` as a reader of its JPEG file gets it."""
+        picture, encoded = self.develop(index)
+        image = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB), np.uint8)
+        return WordPicture(image, picture.quads, picture.ignore, picture.texts, picture.char_quads, picture.char_words)
+
+    def develop(self, index: int) -> tuple[WordPicture, bytes]:
+        """Picture ``index`` before it is compressed, and its JPEG file."""
         rng = Random(f"words {self.seed} {index}")
         noise = np.random.default_rng([self.seed, index, 7])
-        height, width = self.size_hw
-        image = self._grounds.draw(rng, noise)
-        canvas = _Canvas(image, np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8), np.zeros((height // 4 + 1, width // 4 + 1), np.uint8), [])
-        base = Pose(rng.gauss(0, 0.35), rng.gauss(0, 0.12), rng.gauss(0, 0.05))
-        for _ in range(rng.randint(8, 16)):
-            self._hang(canvas, base, rng, noise)
-        finished = take(canvas.image, Lens.choose(rng), noise)
-        return _read(canvas, finished)
+        canvas = Canvas(self._grounds.draw(rng, noise))
+        base = Pose(rng.gauss(0, 0.38), rng.gauss(0, 0.12), rng.gauss(0, 0.06))
+        much = self.size_hw[0] * self.size_hw[1] / _AREA
+        for _ in range(_some(rng.uniform(0, 6) * much, rng)):
+            self._distract(canvas, base, rng, noise)
+        if rng.random() > 0.04:
+            for tall in sorted((self._height(rng) for _ in range(max(1, _some(rng.uniform(7, 20) * much, rng)))), reverse=True):
+                self._hang(canvas, tall, base, rng, noise)
+        for _ in range(_some(rng.uniform(0, 2.2) * much, rng) if rng.random() < 0.6 else 0):
+            canvas.stand_before(rng)
+        lens = Lens.choose(rng)
+        image = take(cast_light(canvas.image, rng), lens, noise)
+        encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, lens.quality])[1].tobytes()
+        return _read(canvas, image), encoded
 
     def _height(self, rng: Random) -> float:
         low, high = self.heights
-        return float(min(high, max(low, 17.0 * np.exp(rng.gauss(0, 0.62)))))
+        return float(min(high, max(low, 20.0 * np.exp(rng.gauss(0, 0.62)))))
 
-    def _hang(self, canvas: _Canvas, base: Pose, rng: Random, noise: np.random.Generator) -> None:
+    def _hang(self, canvas: Canvas, tall: float, base: Pose, rng: Random, noise: np.random.Generator) -> None:
         height, width = self.size_hw
-        layout = self._typist.plan(rng, self._height(rng), (width * 0.96, height * 0.9))
+        layout = self._typist.plan(rng, tall, (width * 0.96, height * 0.9))
         if layout is None:
             return
-        matrix = find_place(canvas.taken, (layout.size, layout.scale), self.size_hw, base, rng)
+        plated = rng.random() < 0.55
+        matrix = canvas.find_place(layout.size, layout.scale, tuple(_near(base, rng) for _ in range(_TRIES)), rng, calm=not plated)
         if matrix is None:
             return
-        block = paint_block(layout, _mean(canvas.image, matrix, layout.size), rng, noise)
-        paste(canvas, block.pixels, block.ink, matrix, layout.finer)
-        for word in block.words:
-            canvas.words.append((word.text, map_quads(matrix, word.quad), map_quads(matrix, word.characters)))
+        block = paint_block(layout, None if plated else canvas.colour_at(matrix, layout.size), rng, noise)
+        canvas.hang(block.pixels, matrix, layout.finer, 0.0 if plated else rng.uniform(0, 0.8))
+        canvas.write(block.ink, block.words, matrix, layout.finer)
+
+    def _distract(self, canvas: Canvas, base: Pose, rng: Random, noise: np.random.Generator) -> None:
+        tall = rng.uniform(10, 120)
+        size = (int(min(self.size_hw[1] * 0.8, tall * rng.choice([1.0, 1.0, rng.uniform(1, 6)]))) + 8, int(min(tall, self.size_hw[0] * 0.8)) + 8)
+        matrix = canvas.find_place(size, 1.0, tuple(_near(base, rng) for _ in range(3)), rng)
+        if matrix is not None:
+            canvas.hang(distractor(size, rng, noise), matrix, 1)
 
 
-def find_place(taken: NDArray[np.uint8], sheet: tuple[tuple[int, int], float], size_hw: tuple[int, int], base: Pose, rng: Random) -> NDArray[np.float64] | None:
-    """A homography that hangs a sheet (its size and scale) where nothing is yet, and marks the place as taken."""
-    (size, scale), (height, width) = sheet, size_hw
-    for _ in range(8):
-        pose = near_pose(base, rng)
-        matrix = pose.homography(size, scale, (rng.uniform(0, width), rng.uniform(0, height)), 1.3 * max(size_hw))
-        depth = frame_of(size) @ matrix[2, :2] + matrix[2, 2]
-        if depth.min() < 0.35:
-            continue
-        frame = map_quads(matrix, frame_of(size))
-        slack = 0.05 * max(size_hw) if rng.random() < 0.1 else 2.0
-        if (frame.min(0) < -slack).any() or (frame.max(0) > np.array([width, height]) + slack).any():
-            continue
-        low = np.maximum(frame.min(0) / 4, 0).astype(int)
-        high = np.minimum(np.ceil(frame.max(0) / 4) + 1, taken.shape[::-1]).astype(int)
-        room = taken[low[1] : high[1], low[0] : high[0]]
-        mask = np.zeros(room.shape, np.uint8)
-        cv2.fillConvexPoly(mask, np.rint((frame / 4 - low) * 16).astype(np.int32), 1, shift=4)
-        if (room & mask).any():
-            continue
-        room |= mask
-        return matrix
-    return None
+def _some(mean: float, rng: Random) -> int:
+    """A whole number, ``mean`` on average."""
+    return int(mean + rng.random())
 
 
-def near_pose(base: Pose, rng: Random) -> Pose:
+def _near(base: Pose, rng: Random) -> Pose:
     """Mostly like the other sheets of the picture, sometimes turned in its own way."""
     if rng.random() < 0.75:
         yaw, pitch, roll = base.yaw + rng.gauss(0, 0.08), base.pitch + rng.gauss(0, 0.05), base.roll + rng.gauss(0, 0.03)
     else:
         yaw, pitch, roll = rng.gauss(0, 0.5), rng.gauss(0, 0.2), rng.gauss(0, 0.16) if rng.random() < 0.7 else rng.choice([-pi / 2, pi / 2, rng.uniform(-1.0, 1.0)])
-    stretch = 2 ** rng.gauss(0, 0.25)
-    return Pose(max(-1.15, min(1.15, yaw)), max(-0.7, min(0.7, pitch)), roll, rng.gauss(0, 0.18) if rng.random() < 0.15 else 0.0, max(0.6, min(1.6, stretch)))
+    slant = rng.gauss(0, 0.18) if rng.random() < 0.15 else 0.0
+    return Pose(max(-1.15, min(1.15, yaw)), max(-0.7, min(0.7, pitch)), roll, slant, max(0.6, min(1.6, 2 ** rng.gauss(0, 0.25))))
 
 
-def paste(canvas: _Canvas, pixels: NDArray[np.uint8], ink: NDArray[np.uint8] | None, matrix: NDArray[np.float64], finer: int) -> None:
-    """Hang a sheet into the picture."""
-    shown = show(pixels, matrix, canvas.image.shape[:2], finer)
-    if shown is None:
-        return
-    part, left, top = shown
-    place = np.s_[top : top + part.shape[0], left : left + part.shape[1]]
-    cover = cv2.cvtColor(255 - part[..., 3], cv2.COLOR_GRAY2RGB)
-    canvas.image[place] = cv2.add(cv2.multiply(canvas.image[place], cover, scale=1 / 255), np.ascontiguousarray(part[..., :3]))
-    if ink is not None and (letters := show(ink, matrix, canvas.image.shape[:2], finer)) is not None:
-        canvas.inked[place] = np.maximum(canvas.inked[place], letters[0][..., 0])
-
-
-def _mean(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int]) -> tuple[float, float, float]:
-    frame = map_quads(matrix, frame_of(size))
-    left, top = np.maximum(frame.min(0), 0).astype(int)
-    right, bottom = np.ceil(frame.max(0)).astype(int)
-    red, green, blue = cv2.mean(image[top : max(bottom, top + 1), left : max(right, left + 1)])[:3]
-    return red, green, blue
-
-
-def _read(canvas: _Canvas, image: NDArray[np.uint8]) -> WordPicture:
+def _read(canvas: Canvas, image: NDArray[np.uint8]) -> WordPicture:
     """What can be read in the end."""
-    height, width = image.shape[:2]
-    kept = [word for word in canvas.words if (word[1].max(0) > 0).all() and (word[1].min(0) < (width, height)).all()]
-    quads = np.array([quad for _, quad, _ in kept]).reshape(-1, 4, 2)
-    counts = [len(characters) for _, _, characters in kept]
-    ignore = np.array([not _readable(canvas, image, quad, characters) for _, quad, characters in kept], bool)
-    char_quads = np.concatenate([characters for _, _, characters in kept]) if kept else np.zeros((0, 4, 2))
-    return WordPicture(image, quads, ignore, tuple(text for text, _, _ in kept), char_quads, np.repeat(np.arange(len(kept)), counts).astype(np.int64))
-
-
-def _readable(canvas: _Canvas, image: NDArray[np.uint8], quad: NDArray[np.float64], characters: NDArray[np.float64]) -> bool:
-    sides = (quad if not len(characters) else characters).reshape(-1, 4, 2)
-    tall = (np.linalg.norm(sides[:, 3] - sides[:, 0], axis=1) + np.linalg.norm(sides[:, 2] - sides[:, 1], axis=1)) / 2
-    if np.max(tall) < MIN_READABLE:
-        return False
-    low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
-    left, top = np.maximum(low, 0)
-    right, bottom = np.minimum(high, image.shape[1::-1])
-    mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
-    cv2.fillConvexPoly(mask, np.rint((quad - low - 0.5) * 16).astype(np.int32), 1, shift=4)
-    inside = mask[top - low[1] : bottom - low[1], left - low[0] : right - low[0]]
-    seen = inside.astype(bool) & (canvas.hidden[top:bottom, left:right] == 0)
-    if seen.sum() < MIN_VISIBLE * mask.sum():
-        return False
-    part, ink = image[top:bottom, left:right], canvas.inked[top:bottom, left:right]
-    letters, around = seen & (ink > 127), seen & (ink < 40)
-    if not letters.any():
-        letters = seen & (ink > 40)
-    if not letters.any() or not around.any():
-        return False
-    apart = np.array(cv2.mean(part, letters.astype(np.uint8))[:3]) - np.array(cv2.mean(part, around.astype(np.uint8))[:3])
-    return bool(np.abs(apart).max() >= MIN_CONTRAST)
-
-
-def name_readable(pictures: Sequence[WordPicture]) -> tuple[int, int]:
-    """How many words can be read, and how many cannot."""
-    readable = sum(int((~picture.ignore).sum()) for picture in pictures)
-    return readable, sum(len(picture.texts) for picture in pictures) - readable
+    words = canvas.visible_words()
+    ignore = np.array([not canvas.readable(word, image) for word in words], bool)
+    quads = np.array([word.quad for word in words]).reshape(-1, 4, 2)
+    characters = np.concatenate([word.characters for word in words]) if words else np.zeros((0, 4, 2))
+    owners = np.repeat(np.arange(len(words)), [len(word.characters) for word in words]).astype(np.int64)
+    return WordPicture(image, quads, ignore, tuple(word.text for word in words), characters, owners)
