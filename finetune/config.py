@@ -217,10 +217,10 @@ class EvaluateConfig:
     """How a run is scored.
 
     Args:
-        protocols: Any of "coco", "voc2007-11pt", "voc2012-area"; the first one's primary figure chooses the best weights.
+        protocols: Any of "coco", "voc2007-11pt", "voc2012-area", or for scene text "icdar2015-iou", "icdar2013-deteval", "polygon-iou"; the first one's primary figure chooses the best weights.
     """
 
-    protocols: tuple[Literal["coco", "voc2007-11pt", "voc2012-area"], ...] = ("coco",)
+    protocols: tuple[Literal["coco", "voc2007-11pt", "voc2012-area", "icdar2015-iou", "icdar2013-deteval", "polygon-iou"], ...] = ("coco",)
 
 
 @dataclass(frozen=True)

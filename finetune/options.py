@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_type_hints
 
 from finetune.config import RunConfig
-from finetune.ranges import AT_LEAST_0, AT_LEAST_1, SHARE
+from finetune.ranges import AT_LEAST_0, AT_LEAST_1, PICTURE_SIDE, SHARE
 
 
 def holds_run(options: Any) -> bool:
@@ -66,9 +66,12 @@ class EvaluateOptions:
 
     Args:
         run: Run folder or .safetensors file.
-        data: Annotations or data folder; default: the data of the run.
-        predictions: COCO-format results to score instead of a run.
-        protocol: Any of "coco", "voc2007-11pt", "voc2012-area"; default: those of the run, or coco.
+        data: Annotations or data folder; default: the data of the run. For scene text also a zip or folder of ground truth files (gt_img_1.txt ...).
+        predictions: COCO-format results to score instead of a run; for scene text a zip or folder of result files (res_img_1.txt ...).
+        protocol: Any of "coco", "voc2007-11pt", "voc2012-area", for scene text of "icdar2015-iou", "icdar2013-deteval", "polygon-iou"; default: those of the run, coco, or icdar2015-iou.
+        strict: Result files of scene text: refuse what the official scripts refuse; false bends lines and names where that can be done.
+        confidences: Lines of result files end with a confidence (MLT): words are ranked by it and AP is added.
+        submission: Zip to write, with the words that a run found in the official format.
         split: Split to score.
         one_based: VOC data scored with --predictions: coordinates count pixels from 1, as in the devkit.
         batch_size: Images per forward pass.
@@ -79,7 +82,10 @@ class EvaluateOptions:
     run: str | None = None
     data: str | None = None
     predictions: str | None = None
-    protocol: tuple[Literal["coco", "voc2007-11pt", "voc2012-area"], ...] = ()
+    protocol: tuple[Literal["coco", "voc2007-11pt", "voc2012-area", "icdar2015-iou", "icdar2013-deteval", "polygon-iou"], ...] = ()
+    strict: bool = True
+    confidences: bool = False
+    submission: str | None = None
     split: str = "val"
     one_based: bool = True
     batch_size: Annotated[int, AT_LEAST_1] = 8
@@ -133,18 +139,28 @@ class ListOptions:
 
 @dataclass(frozen=True)
 class SampleDataOptions:
-    """Draw a sample data set.
+    """Draw a sample data set: street scenes with road signs, or pictures full of words for text detectors.
 
     Args:
-        name: "signs".
+        name: "signs" or "words".
         out: Folder to create. Never overwritten.
         images: Number of images.
         seed: The same seed draws the same images.
+        corpus: Text file (UTF-8) to take words from, as written there; default: the embedded list. This and the following for words only.
+        fonts: "matplotlib" (the fonts that it brings), "system", or a folder of font files.
+        backgrounds: Folder of photographs without text to write on; default: backgrounds are drawn.
+        size: Height and width of the pictures in pixels.
+        workers: Processes that draw; 0 is one per core. The files do not depend on it.
         json: File for a summary as JSON; "-" is stdout.
     """
 
-    name: Literal["signs"] = "signs"
+    name: Literal["signs", "words"] = "signs"
     out: str = ""
     images: Annotated[int, AT_LEAST_1] = 300
     seed: Annotated[int, AT_LEAST_0] = 0
+    corpus: str | None = None
+    fonts: str = "matplotlib"
+    backgrounds: str | None = None
+    size: tuple[Annotated[int, PICTURE_SIDE], Annotated[int, PICTURE_SIDE]] = (640, 640)
+    workers: Annotated[int, AT_LEAST_0] = 0
     json: str | None = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from detectors.types import BoxDetections, ImageMeta
-    from finetune.evaluation.store import Rows, State
+    from detectors.types import ImageMeta
+    from finetune.evaluation.store import State
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Evaluator(Protocol):
         """Forget all detections."""
         ...
 
-    def process(self, detections: Sequence[BoxDetections], metas: Sequence[ImageMeta]) -> None:
-        """Add the detections of some images, already mapped back to original pixels. Images never processed count as empty."""
+    def process(self, detections: Sequence[Any], metas: Sequence[ImageMeta]) -> None:
+        """Add the detections (BoxDetections, or TextDetections for words) of some images, in original pixels. Images never processed count as empty."""
         ...
 
-    def add(self, rows: Rows) -> None:
-        """Add detections that were read from a file, boxes as x, y, width, height."""
+    def add(self, rows: Any) -> None:
+        """Add detections that were read from a file: Rows (boxes as x, y, width, height), or TextRows."""
         ...
 
     def state(self) -> State:

@@ -51,16 +51,16 @@ def read_truth_files(path: Path) -> tuple[list[TextFile], list[str]]:
     Raises:
         DataError: The zip cannot be read or holds no ground truth.
     """
-    entries = [(name, content) for name, content in _entries(path) if not name.endswith("/")]
-    if is_official(name for name, _ in entries):
-        files = [TextFile(name, found[1], content) for name, content in entries if (found := TRUTH_NAME.match(name))]
+    present = [(name, content) for name, content in entries(path) if not name.endswith("/")]
+    if is_official(name for name, _ in present):
+        files = [TextFile(name, found[1], content) for name, content in present if (found := TRUTH_NAME.match(name))]
     else:
-        texts = [(name, content) for name, content in entries if name.endswith(".txt") and not _is_junk(name)]
+        texts = [(name, content) for name, content in present if name.endswith(".txt") and not _is_junk(name)]
         files = [TextFile(name, key_of(name), content) for name, content in texts]
     if not files:
-        seen = ", ".join(shorten(name, 40) for name, _ in entries[:3]) or "nothing"
+        seen = ", ".join(shorten(name, 40) for name, _ in present[:3]) or "nothing"
         raise DataError(f"{path} holds no ground truth (it has {seen}): name its files gt_img_1.txt and so on")
-    left_out = len(entries) - len(files)
+    left_out = len(present) - len(files)
     remarks = [f"{left_out} other files in {path.name} are left out"] if left_out else []
     return _last_of_each(files, remarks), remarks
 
@@ -82,7 +82,7 @@ def read_result_files(path: Path, keys: Mapping[str, int], official: bool, stric
     """
     files, remarks, skipped = [], [], 0
     is_zip = not path.is_dir()
-    for name, content in _entries(path):
+    for name, content in entries(path):
         found = RESULT_NAME.match(name) if official else None
         if found:
             files.append(TextFile(name, found[1], content))
@@ -110,7 +110,7 @@ def _last_of_each(files: list[TextFile], remarks: list[str]) -> list[TextFile]:
     return list(latest.values())
 
 
-def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
+def entries(path: Path) -> Iterator[tuple[str, bytes]]:
     """Names and contents, in the order of the zip, or sorted by name."""
     if path.is_dir():
         for file in sorted(child for child in path.iterdir() if child.is_file() and not child.name.startswith(".")):

@@ -197,10 +197,7 @@ def _read_polygons(name: str, content: bytes, form: LineFormat, found: TextLines
                 break
             values.append(value)
         rest = fields[len(values) :]
-        if form.end == "confidence" and not rest and len(values) % 2:
-            confidence = values.pop()
-        else:
-            confidence = 1.0
+        confidence = values.pop() if form.end == "confidence" and not rest and len(values) % 2 else 1.0
         if form.end == "text" and len(values) % 2:
             values.pop()
             rest = fields[len(values) :]

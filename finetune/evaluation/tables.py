@@ -11,7 +11,7 @@ from rich.table import Table
 from finetune.console import console
 
 if TYPE_CHECKING:
-    from finetune.data.types import BoxSplit
+    from finetune.data.types import BoxSplit, TextSplit
     from finetune.evaluation.base import EvalResult
 
 MEANINGS = {
@@ -28,12 +28,20 @@ MEANINGS = {
     "ARm": "32 x 32 to 96 x 96",
     "ARl": "over 96 x 96",
     "mAP": "mean over classes",
+    "precision": "share of the detections that are right",
+    "recall": "share of the words that are found",
+    "hmean": "harmonic mean of precision and recall",
 }
 
 
 def result_to_json(result: EvalResult) -> dict[str, Any]:
-    """The result as JSON values: fractions, unrounded, null for n/a."""
-    return {"protocol": result.protocol, "values": dict(result.values), "per_class": {name: dict(figures) for name, figures in result.per_class.items()}}
+    """The result as JSON values: fractions, unrounded, null for n/a; with conditions and figures of single images where the protocol has them."""
+    content: dict[str, Any] = {"protocol": result.protocol, "values": dict(result.values), "per_class": {name: dict(figures) for name, figures in result.per_class.items()}}
+    if result.conditions:
+        content["conditions"] = list(result.conditions)
+    if result.per_image:
+        content["per_image"] = {image_id: dict(figures) for image_id, figures in result.per_image.items()}
+    return content
 
 
 def format_figure(value: float | None) -> str:
@@ -41,9 +49,9 @@ def format_figure(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.6f}"
 
 
-def print_result(result: EvalResult, split: BoxSplit, conditions: Sequence[str]) -> None:
-    """Print a result with the conditions under which it holds (input size, run, file)."""
-    overall = Table(title=escape(f"{result.protocol}: {'; '.join(conditions)}"), title_justify="left", box=None, pad_edge=False)
+def print_result(result: EvalResult, split: BoxSplit | TextSplit, conditions: Sequence[str]) -> None:
+    """Print a result with the conditions under which it holds (input size, run, file, thresholds of the protocol)."""
+    overall = Table(title=escape(f"{result.protocol}: {'; '.join(dict.fromkeys((*result.conditions, *conditions)))}"), title_justify="left", box=None, pad_edge=False)
     overall.add_column("figure", style="bold")
     overall.add_column("value", justify="right")
     overall.add_column("meaning", style="dim")
@@ -51,13 +59,14 @@ def print_result(result: EvalResult, split: BoxSplit, conditions: Sequence[str])
         overall.add_row(key, format_figure(value), MEANINGS.get(key, ""))
     console().print(overall)
     console().print()
-    console().print(_class_table(result, split))
+    if result.per_class:
+        console().print(_class_table(result, split))
     for note in result.notes:
         console().print(f"note: {note}", markup=False)
     console().print()
 
 
-def _class_table(result: EvalResult, split: BoxSplit) -> Table:
+def _class_table(result: EvalResult, split: Any) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("class", style="bold")
     table.add_column("objects", justify="right")

@@ -58,8 +58,7 @@ def read_truth(path: str | Path, protocol: str) -> TextTruth:
     """
     path = Path(path)
     files, remarks = read_truth_files(path)
-    shape = _truth_shape(files, protocol, path)
-    lines = [read_lines(f"{path.name}, {file.name}", file.content, LineFormat(shape, "text")) for file in files]
+    shape, lines = _truth_lines(files, protocol, path)
     texts, scripts = _without_scripts([text for part in lines for text in part.texts])
     remarks += [f"{count} lines of the truth: {kind}; they count all the same" for kind, count in _bent(lines).items()]
     if scripts:
@@ -70,8 +69,13 @@ def read_truth(path: str | Path, protocol: str) -> TextTruth:
     return TextTruth(split, shape, {file.key: i for i, file in enumerate(files)}, official, tuple(remarks))
 
 
-def truth_of_split(split: TextSplit, protocol: str) -> TextTruth:
+def truth_of_split(split: TextSplit, protocol: str, values: int = 8) -> TextTruth:
     """A split that a data reader made, as the truth for result files: pictures are found by ``img_N`` or by their name.
+
+    Args:
+        split: The words.
+        protocol: The text protocol that will score.
+        values: How many values a line of the results has: where all words are upright rectangles, both four and eight may be meant.
 
     Raises:
         DataError: Two pictures would take the same result file.
@@ -84,7 +88,8 @@ def truth_of_split(split: TextSplit, protocol: str) -> TextTruth:
         keys[key] = number
     official = all(key_of(f"{image_id}.txt").isdigit() for image_id in split.image_ids)
     upright = bool(len(split.quads)) and bool((split.quads[:, 0, 1] == split.quads[:, 1, 1]).all() and (split.quads[:, 0, 0] == split.quads[:, 3, 0]).all())
-    return TextTruth(split, "polygon" if protocol == "polygon-iou" else "ltrb" if protocol == "icdar2013-deteval" or upright else "quad", keys, official)
+    shape = "polygon" if protocol == "polygon-iou" else "ltrb" if protocol == "icdar2013-deteval" or (upright and values < 8) else "quad"
+    return TextTruth(split, shape, keys, official)
 
 
 def read_submission(path: str | Path, truth: TextTruth, confidences: bool = False, strict: bool = True) -> Submission:
@@ -105,10 +110,9 @@ def read_submission(path: str | Path, truth: TextTruth, confidences: bool = Fals
     lines = [read_lines(f"{path.name}, {file.name}", file.content, form) for file in files]
     remarks += [f"{count} lines that the official script would refuse were bent ({kind})" for kind, count in _bent(lines).items()]
     images = np.array([truth.keys[file.key] for file in files], np.int64)
-    points = [_corners(point, truth.shape) for part in lines for point in part.points]
     scores = np.array([value for part in lines for value in part.confidences], np.float64)
     owner = np.repeat(images, [len(part.points) for part in lines])
-    rows = TextRows(owner, Outlines.of_list(points) if truth.shape == "polygon" else Outlines.of_quads(np.array(points, np.float64).reshape(-1, 4, 2)), scores)
+    rows = TextRows(owner, _outlines([point for part in lines for point in part.points], truth.shape), scores)
     without = len(truth.split) - len(images)
     if without:
         remarks.append(f"{without} of {len(truth.split)} pictures have no result file and count as without detections")
@@ -119,34 +123,37 @@ def _bent(lines: Sequence[TextLines]) -> Counter[str]:
     return sum((Counter(part.bent) for part in lines), Counter())
 
 
-def _corners(points: Sequence[float], shape: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]] | Sequence[float]:
-    if shape == "ltrb":
-        left, top, right, bottom = points
-        return (left, top, right, top, right, bottom, left, bottom)
-    return np.array(points, np.float64).reshape(-1, 2) if shape == "polygon" else points
+def _outlines(points: Sequence[Sequence[float]], shape: str) -> Outlines:
+    """Outlines from the coordinates of lines."""
+    if shape == "polygon":
+        return Outlines.of_list([np.array(point, np.float64).reshape(-1, 2) for point in points])
+    values = np.array(points, np.float64)
+    return Outlines.of_quads(values.reshape(-1, 4)[:, [0, 1, 2, 1, 2, 3, 0, 3]] if shape == "ltrb" else values)
 
 
-def _truth_shape(files: Sequence[TextFile], protocol: str, path: Path) -> str:
-    """The shape of all lines of the truth.
+def _truth_lines(files: Sequence[TextFile], protocol: str, path: Path) -> tuple[str, list[TextLines]]:
+    """The shape of the truth's lines, and the lines.
 
     A line of a quad could be one of a rectangle whose text is numbers, so quads are tried first.
     """
+
+    def read(shape: str) -> list[TextLines]:
+        return [read_lines(f"{path.name}, {file.name}", file.content, LineFormat(shape, "text")) for file in files]
+
     if protocol == "polygon-iou":
-        return "polygon"
-    quads = all(_fits(file, "quad") for file in files)
-    if protocol == "icdar2013-deteval":
-        if quads and any(file.content.strip() for file in files):
-            raise DataError(f"{path} has quads (x1,y1,...,x4,y4), and icdar2013-deteval scores upright rectangles (left,top,right,bottom): choose --protocol icdar2015-iou")
-        return "ltrb"
-    return "quad" if quads or not all(_fits(file, "ltrb") for file in files) else "ltrb"
-
-
-def _fits(file: TextFile, shape: str) -> bool:
+        return "polygon", read("polygon")
     try:
-        read_lines(file.name, file.content, LineFormat(shape, "text"))
-    except DataError:
-        return False
-    return True
+        lines = read("quad")
+    except DataError as fault:
+        try:
+            return "ltrb", read("ltrb")
+        except DataError as other:
+            raise (other if protocol == "icdar2013-deteval" else fault) from None
+    if protocol == "icdar2013-deteval":
+        if any(part.points for part in lines):
+            raise DataError(f"{path} has quads (x1,y1,...,x4,y4), and icdar2013-deteval scores upright rectangles (left,top,right,bottom): choose --protocol icdar2015-iou")
+        return "ltrb", lines
+    return "quad", lines
 
 
 def _without_scripts(texts: list[str]) -> tuple[list[str], bool]:
@@ -158,15 +165,11 @@ def _without_scripts(texts: list[str]) -> tuple[list[str], bool]:
 
 
 def _split(name: str, ids: tuple[str, ...], paths: Sequence[Path], lines: Sequence[TextLines], texts: Sequence[str], shape: str) -> TextSplit:
-    points = [_corners(point, shape) for part in lines for point in part.points]
+    outlines = _outlines([point for part in lines for point in part.points], shape)
     counts = [len(part.points) for part in lines]
-    outlines = Outlines.of_list(points) if shape == "polygon" else None
-    if outlines is None:
-        quads = np.array(points, np.float64).reshape(-1, 4, 2)
-    else:
-        bounds = outlines.bounds().reshape(-1, 4)
-        quads = bounds[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
-    ignored = (*IGNORED_TEXTS, "#") if shape == "polygon" else IGNORED_TEXTS
+    curved = shape == "polygon"
+    quads = (outlines.bounds()[:, [0, 1, 2, 1, 2, 3, 0, 3]] if curved else outlines.points).reshape(-1, 4, 2)
+    ignored = (*IGNORED_TEXTS, "#") if curved else IGNORED_TEXTS
     return TextSplit(
         name=name,
         image_ids=ids,
@@ -177,8 +180,8 @@ def _split(name: str, ids: tuple[str, ...], paths: Sequence[Path], lines: Sequen
         ignore=np.array([text in ignored for text in texts], np.bool_),
         texts=tuple(texts),
         annotation_ids=tuple(f"{path.name}#{number}" for path, part in zip(paths, lines, strict=True) for number in part.numbers),
-        polygon_offsets=outlines.offsets if outlines is not None else np.zeros(len(quads) + 1, np.int64),
-        polygon_points=outlines.points if outlines is not None else np.zeros((0, 2)),
+        polygon_offsets=outlines.offsets if curved else np.zeros(len(quads) + 1, np.int64),
+        polygon_points=outlines.points if curved else np.zeros((0, 2)),
         char_offsets=np.zeros(len(quads) + 1, np.int64),
         char_quads=np.zeros((0, 4, 2)),
     )

@@ -11,13 +11,13 @@ import numpy as np
 from backbones.errors import DataError, UsageError
 from finetune.config import DataConfig
 from finetune.data.splits import load_annotations, load_splits
-from finetune.data.types import BoxSplit
+from finetune.data.types import BoxSplit, TextSplit
 from finetune.nearest import did_you_mean
 
 SPLITS = ("train", "val", "test")
 
 
-def load_truth(data: str, split: str, one_based: bool = True) -> BoxSplit:
+def load_truth(data: str, split: str, one_based: bool = True) -> BoxSplit | TextSplit:
     """Read annotations to score a file of predictions with; pictures are not needed.
 
     Args:
@@ -29,7 +29,7 @@ def load_truth(data: str, split: str, one_based: bool = True) -> BoxSplit:
     return load_annotations(DataConfig(root=data, one_based=one_based), split)
 
 
-def load_run_truth(config: DataConfig, seed: int, split: str) -> BoxSplit:
+def load_run_truth(config: DataConfig, seed: int, split: str) -> BoxSplit | TextSplit:
     """A split of the data that a run was trained on; where the run kept a share of train for validation, that share.
 
     Boxes are as written in the files, not clipped as for training, so that a file of the same predictions scores the same.
@@ -42,6 +42,8 @@ def load_run_truth(config: DataConfig, seed: int, split: str) -> BoxSplit:
     if config.root != "signs" and not Path(config.root).expanduser().exists():
         raise DataError(f"the data of this run, {config.root}, are not there: say where they are with --data")
     used = load_splits(config, seed).get(split)
+    if isinstance(used, TextSplit):  # quads of words are kept as written
+        return used
     try:
         written = load_annotations(config, split)
     except UsageError:  # val was cut from train
@@ -49,7 +51,7 @@ def load_run_truth(config: DataConfig, seed: int, split: str) -> BoxSplit:
     return _select(written, used)
 
 
-def load_other_truth(config: DataConfig, data: str, split: str, class_names: Sequence[str]) -> tuple[BoxSplit, list[str]]:
+def load_other_truth(config: DataConfig, data: str, split: str, class_names: Sequence[str]) -> tuple[BoxSplit | TextSplit, list[str]]:
     """A split of other data than a run's, with the classes that both know by name.
 
     Args:
@@ -66,7 +68,10 @@ def load_other_truth(config: DataConfig, data: str, split: str, class_names: Seq
     """
     check_split(split)
     plain = replace(config, root=data, format="auto", train=None, val=None, test=None, images=None, include=(), rename={})
-    names = load_annotations(plain, split).class_names
+    written = load_annotations(plain, split)
+    if isinstance(written, TextSplit):
+        return load_annotations(plain, split, need_images=True), []
+    names = written.class_names
     plain = replace(plain, rename={old: new for old, new in config.rename.items() if old in names})
     here = [plain.rename.get(name, name) for name in names]
     common = tuple(name for name in class_names if name in here)
