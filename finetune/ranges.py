@@ -38,6 +38,7 @@ POSITIVE = Range(low=0, open_low=True)
 AT_LEAST_0 = Range(low=0)
 AT_LEAST_1 = Range(low=1)
 SHARE = Range(low=0, high=1)
+PICTURE_SIDE = Range(low=64, high=4096)
 SHARE_BELOW_1 = Range(low=0, high=1, open_high=True)
 INNER_SHARE = Range(low=0, high=1, open_low=True, open_high=True)
 

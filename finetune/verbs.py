@@ -101,8 +101,9 @@ VERBS = {
         Verb(
             "sample-data",
             SampleDataOptions,
-            "finetune sample-data signs OUT [--images N] [--seed S]",
-            "Example:\n  finetune sample-data signs data/signs --images 300",
+            "finetune sample-data {signs,words} OUT [--images N] [--seed S] [--corpus FILE] [--fonts F] [--backgrounds FOLDER]",
+            "Examples:\n  finetune sample-data signs data/signs --images 300\n  finetune sample-data words data/words --images 2000 --backgrounds photos/\n"
+            "  finetune sample-data words data/hangul --corpus words.txt --fonts system\nMore: docs/sample-data.md, docs/synthetic_text.md",
             positionals=("name", "out"),
             required=("out",),
         ),

@@ -121,6 +121,7 @@ def test_printed_config_is_a_config(capsys: pytest.CaptureFixture[str], catch: C
         ("list", ["backbones", "mobilenet*"], ListOptions(pattern="mobilenet*")),
         ("list", ["configs"], ListOptions(what="configs")),
         ("sample-data", ["signs", "OUT", "--images", "12"], SampleDataOptions(out="OUT", images=12)),
+        ("sample-data", ["words", "OUT", "--size", "480", "640", "--corpus", "w.txt"], SampleDataOptions(name="words", out="OUT", size=(480, 640), corpus="w.txt")),
     ],
 )
 def test_positional_words(catch: Catch, verb: str, words: list[str], options: Any) -> None:

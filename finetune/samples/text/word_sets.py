@@ -98,7 +98,7 @@ def _draw(root: Path, images: int, pictures: WordPictures, settings: WordSetting
     splits = {split: sum(word_split(index) == split for index in range(images)) for split in ("train", "val")}
     summary = {
         "generator": WORDS_VERSION, **asdict(settings), "images": images, "splits": splits, "words": counts, "word_heights": tall, "fonts_used": len(pictures.fonts.paths),
-        "left_out": len(pictures.dropped), "left_out_words": name_dropped(pictures.dropped),
+        "fonts_unusable": pictures.fonts.unusable, "left_out": len(pictures.dropped), "left_out_words": name_dropped(pictures.dropped),
     }  # fmt: skip
     (root / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return summary
