@@ -28,6 +28,7 @@ from finetune.samples.text.corpus import name_dropped
 from finetune.samples.text.word_pictures import WordPicture, WordPictures
 
 WORDS_VERSION = 1  # raise it whenever the same seed would draw something else
+CACHED_SIZE = (640, 640)
 _CHUNK = 8
 _OURS: list[tuple[Path, WordPictures]] = []  # what a process of several draws
 _FEW = 24  # pictures that are drawn before other processes have started
@@ -68,12 +69,12 @@ def cached_words(images: int, seed: int) -> Path:
 
 
 def ensure_cached_words(images: int, seed: int, progress: Progress | None = None) -> Path:
-    """Draw a set of 640 x 640 pictures with the embedded words into the cache unless it is there; two processes at once are safe."""
+    """Draw a set of pictures with the embedded words into the cache unless it is there; two processes at once are safe."""
     folder = cached_words(images, seed)
     if (folder / "summary.json").is_file():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
-    settings = WordSettings(seed=seed)
+    settings = WordSettings(CACHED_SIZE, seed)
     return draw_aside(folder, lambda root: _draw(root, images, WordPictures(**asdict(settings)), settings, 0, progress), folder / "summary.json")[0]
 
 
