@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from tests.detectors.ssdlite.reference import theirs_losses_of
 from torch import Tensor
 
 from bench.scenes import SIZE, coco_like_detector, coco_like_logits, coco_like_targets, our_twin, set_threads
 from detectors.ssdlite.model import SSDLiteOutputs
 from finetune.allocator import keep_freed_memory
+from tests.detectors.ssdlite.reference import theirs_losses_of
 
 
 class LossSide:

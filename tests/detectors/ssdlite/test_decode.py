@@ -31,7 +31,18 @@ def slow_decode(boxes: Tensor, scores: Tensor, settings: DecodeSettings) -> list
     return sorted(found, key=lambda entry: -entry[0])[: settings.max_detections]
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, candidates_per_class=500, max_detections=500), replace(SETTINGS, nms_iou=1.0), replace(SETTINGS, score_threshold=0.97)], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SETTINGS,
+        replace(SETTINGS, candidates_per_class=500, max_detections=500),
+        replace(SETTINGS, nms_iou=1.0),
+        replace(SETTINGS, score_threshold=0.97),
+        replace(SETTINGS, max_detections=3, nms_iou=0.05),
+        replace(SETTINGS, max_detections=6, nms_iou=0.02, candidates_per_class=9),
+    ],
+    ids=str,
+)
 def test_equals_the_loop(settings: DecodeSettings) -> None:
     generator = torch.Generator().manual_seed(0)
     boxes = torch.stack([random_boxes(70, SIZE, generator=generator) + 20 * torch.randn(70, 1, generator=generator) for _ in range(2)])
@@ -42,6 +53,18 @@ def test_equals_the_loop(settings: DecodeSettings) -> None:
         torch.testing.assert_close(got.scores, torch.tensor([score for score, _, _ in want]))
         torch.testing.assert_close(got.boxes, torch.tensor([box for _, _, box in want]))
         assert len(want) > 0
+
+
+def test_few_scores_at_a_time_find_what_all_find() -> None:
+    """Crowded boxes: of the first that are looked at nearly all are suppressed, so that it takes several looks; each image its own number."""
+    generator = torch.Generator().manual_seed(0)
+    boxes = torch.stack([random_boxes(400, SIZE, generator=generator), *(torch.tensor([[10.0, 10, 60, 60]]) + torch.rand(400, 4, generator=generator) for _ in range(2))])
+    boxes[2, ::40] = random_boxes(10, SIZE, generator=generator)
+    scores = torch.rand(3, 400, 3, generator=generator) * torch.linspace(1, 0.3, 400)[:, None]
+    settings = DecodeSettings(score_threshold=0.01, nms_iou=0.3, candidates_per_class=350, max_detections=9)
+    for image, got in enumerate(decode_detections(boxes, scores, SIZE, settings)):
+        want = slow_decode(boxes[image], scores[image], settings)
+        assert (got.labels.tolist(), got.scores.tolist()) == ([label for _, label, _ in want], [pytest.approx(score) for score, _, _ in want])
 
 
 def test_nothing_found_is_normal() -> None:
