@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _BUILDERS = {
     "craft": "detectors.craft.build:build_craft",
+    "craftlite": "detectors.craft.build:build_craftlite",
+    "craftlite-tiny": "detectors.craft.build:build_craftlite_tiny",
     "ssdlite": "detectors.ssdlite.build:build_ssdlite",
 }
 DETECTOR_NAMES = tuple(sorted(_BUILDERS))
