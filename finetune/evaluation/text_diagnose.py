@@ -77,15 +77,16 @@ def _place(split: TextSplit, rows: TextRows, matches: TextMatches) -> str:
 
 
 def _shift(split: TextSplit, image: NDArray[np.int64], corners: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """The median way from a detection to the nearest centre of a word of its image."""
-    ways = []
-    for number in np.unique(image)[:50].tolist():
-        words = split.quads[split.rows(number)].mean(axis=1)
-        centres = corners[image == number].mean(axis=1)
-        if len(words):
-            between = words[None] - centres[:, None]
-            ways.append(between[np.arange(len(centres)), (between**2).sum(axis=2).argmin(axis=1)])
-    return np.rint(np.median(np.concatenate(ways), axis=0)) if ways else None
+    """The way from detections to words of their image that most pairs share, within some pixels."""
+    from finetune.evaluation.text_evaluator import pair_up
+
+    truths, found = pair_up(split.offsets, image)
+    truths, found = truths[~split.ignore[truths]], found[~split.ignore[truths]]
+    if not len(truths):
+        return None
+    ways = split.quads.mean(axis=1)[truths] - corners.mean(axis=1)[found]
+    _, group, votes = np.unique(np.rint(ways / 8), axis=0, return_inverse=True, return_counts=True)
+    return np.rint(np.median(ways[group.reshape(-1) == votes.argmax()], axis=0))
 
 
 def _best_overlaps(split: TextSplit, image: NDArray[np.int64], corners: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -97,7 +98,6 @@ def _best_overlaps(split: TextSplit, image: NDArray[np.int64], corners: NDArray[
     words, bounds = Outlines.of_quads(quads).bounds(), np.concatenate([shapes.min(axis=1), shapes.max(axis=1)], axis=1)
     near = (np.minimum(words[truths, 2:], bounds[found, 2:]) > np.maximum(words[truths, :2], bounds[found, :2])).all(axis=1)
     truths, found = truths[near], found[near]
-    common = np.zeros(len(truths))
     width = max(4, shapes.shape[1])
     padded = np.concatenate([quads, np.repeat(quads[:, -1:], width - 4, axis=1)], axis=1)
     common = intersections(padded[truths], np.concatenate([shapes, np.repeat(shapes[:, -1:], width - shapes.shape[1], axis=1)], axis=1)[found])
