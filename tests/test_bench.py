@@ -103,7 +103,7 @@ def test_freed_memory_stays_with_the_process() -> None:
         "import resource, sys\n"
         "from finetune.allocator import keep_freed_memory\n"
         "if sys.argv[1] == 'keep': keep_freed_memory()\n"
-        "for _ in range(20): b'x' * 30_000_000\n"
+        "for _ in range(20): b'x' * 50_000_000\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)"
     )
     free = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
