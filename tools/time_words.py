@@ -34,11 +34,11 @@ def time_pictures(size: tuple[int, int], options: argparse.Namespace) -> None:
         words += len(picture.texts)
         readable += int((~picture.ignore).sum())
         heights.append(picture.word_heights[~picture.ignore])
-    later = seconds[len(seconds) // 3 :]  # glyphs and scenes are there by then
+    first, later = seconds[: len(seconds) // 3], seconds[len(seconds) // 3 :]  # glyphs and scenes are there later
     tall = np.percentile(np.concatenate(heights), [10, 50, 90]).round(1).tolist()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{size[0]} x {size[1]}: {1000 * statistics.mean(later):.1f} ms a picture (median {1000 * statistics.median(later):.1f}, first third {1000 * statistics.mean(seconds[: len(seconds) // 3]):.1f}), "
+        f"{size[0]} x {size[1]}: {1000 * statistics.mean(later):.1f} ms a picture (median {1000 * statistics.median(later):.1f}, first third {1000 * statistics.mean(first):.1f}), "
         f"ready in {ready:.2f} s, {words / len(seconds):.1f} words a picture, {readable / len(seconds):.1f} readable, heights p10 p50 p90 {tall}, {memory:.0f} MB"
     )
 

@@ -17,7 +17,8 @@ from finetune.samples.text.typesetting import FlatWord
 
 MIN_READABLE = 8.0  # pixels: words with lower characters are "###"
 MIN_VISIBLE = 0.75  # so are words of which less shows
-MIN_CONTRAST = 14.0  # and words that stand out less, of 255
+MIN_CONTRAST = 12.0  # and words that stand out less, of 255; small ones must stand out more: by half as much again at 24 pixels, three times at 6
+_FAINT_HEIGHT = 12.0
 _COARSE = 4  # pixels per cell of the map of what is taken
 
 Quad = NDArray[np.float64]
@@ -169,7 +170,7 @@ class Canvas:
         if not letters.any() or not around.any():
             return False
         apart = np.subtract(cv2.mean(part, letters)[:3], cv2.mean(part, around)[:3])
-        return bool(np.abs(apart).max() >= MIN_CONTRAST)
+        return bool(np.abs(apart).max() >= MIN_CONTRAST * (1 + _FAINT_HEIGHT / tall.max()))
 
     def visible_words(self) -> list[PlacedWord]:
         """The words of which something lies in the picture."""

@@ -26,6 +26,13 @@ def paint(rng: Random) -> Rgb:
     return red * 255, green * 255, blue * 255
 
 
+def muted(rng: Random) -> Rgb:
+    """A colour that a wall, a floor or a thing may have: mostly near grey."""
+    colour = paint(rng)
+    grey = luma(colour)
+    return mixed(colour, (grey * 1.04, grey, grey * 0.94), rng.uniform(0.2, 0.95))
+
+
 def against(ground: Rgb, rng: Random, low: float = 0.15) -> Rgb:
     """A colour to be read on ``ground``; a share ``low`` of them hardly."""
     apart = rng.uniform(24, 52) if rng.random() < low else rng.uniform(62, 150)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backbones.errors import UsageError
 from finetune.data.file_listing import IMAGE_SUFFIXES
 from finetune.data.images import read_image
-from finetune.samples.text.colours import paint
+from finetune.samples.text.colours import muted
 from finetune.samples.text.rooms import room
 from finetune.samples.text.sheets import between, ramp, soft_noise
 from finetune.samples.text.streets import SCENES, street_scene
@@ -63,7 +63,7 @@ class Grounds:
         elif kind < 0.9:
             picture = _wall((width, height), rng, noise)
         else:
-            picture = between(paint(rng), paint(rng), ramp(rng.uniform(-1, 1), rng.uniform(-1, 1)), (width, height))
+            picture = between(muted(rng), muted(rng), ramp(rng.uniform(-1, 1), rng.uniform(-1, 1)), (width, height))
             if rng.random() < 0.6:
                 picture = cv2.addWeighted(picture, 0.5, lights((width, height), rng, noise), 0.5, 0).astype(np.uint8)
         return _uneven(picture, rng, noise)

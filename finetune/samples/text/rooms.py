@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.samples.text.colours import mixed, paint
+from finetune.samples.text.colours import mixed, muted
 from finetune.samples.text.textures import leaves, lights, shade, shelf
 
 Picture = NDArray[np.uint8]
@@ -29,12 +29,12 @@ def room(size: tuple[int, int], rng: Random, noise: np.random.Generator) -> Pict
         return eye[0] + (u - eye[0]) / depth, eye[1] + (v - eye[1]) / depth
 
     end = rng.uniform(3, 14)
-    base = paint(rng)
+    base = muted(rng)
     picture = np.empty((height, width, 3), np.uint8)
     faces = {"floor": ((0, 1), (1, 1)), "ceiling": ((0, 0), (1, 0)), "left": ((0, 0), (0, 1)), "right": ((1, 0), (1, 1))}
     _fill(picture, [(0, 0), (width, 0), (width, height), (0, height)], shade(base, 0.5))
     for name, ((ax, ay), (bx, by)) in faces.items():
-        colour = mixed(base, paint(rng), rng.uniform(0.3, 0.8))
+        colour = mixed(base, muted(rng), rng.uniform(0.3, 0.8))
         _fill(picture, [at(ax, ay, 1), at(bx, by, 1), at(bx, by, end), at(ax, ay, end)], shade(colour, 1.15 if name == "ceiling" else 0.9))
     _lines(picture, at, end, base, rng)
     for side in (0, 1):
@@ -72,21 +72,21 @@ def _front(picture: Picture, at: At, place: tuple[int, float, float], rng: Rando
     """One shop: a dark or lit opening with things in it, and a band above it where its name would be."""
     side, near, far = place
     top, bottom = rng.uniform(0.1, 0.4), rng.uniform(0.85, 1.0)
-    frame = shade(paint(rng), rng.uniform(0.6, 1.1))
+    frame = shade(muted(rng), rng.uniform(0.6, 1.1))
     _fill(picture, [at(side, top - 0.12, near), at(side, top - 0.12, far), at(side, 1, far), at(side, 1, near)], frame)
     lit = rng.random() < 0.5
-    _fill(picture, [at(side, top, near), at(side, top, far), at(side, bottom, far), at(side, bottom, near)], shade((255.0, 226.0, 170.0), rng.uniform(0.7, 1.0)) if lit else shade(paint(rng), 0.4))
+    _fill(picture, [at(side, top, near), at(side, top, far), at(side, bottom, far), at(side, bottom, near)], shade((255.0, 226.0, 170.0), rng.uniform(0.7, 1.0)) if lit else shade(muted(rng), 0.4))
     for _ in range(rng.randint(2, 9)):
         a, y, tall = near + (far - near) * rng.uniform(0, 0.8), rng.uniform(top, bottom - 0.05), rng.uniform(0.02, 0.25)
         b = a + (far - near) * rng.uniform(0.03, 0.2)
-        _fill(picture, [at(side, y, a), at(side, y, b), at(side, min(bottom, y + tall), b), at(side, min(bottom, y + tall), a)], shade(paint(rng), rng.uniform(0.5, 1.1)))
+        _fill(picture, [at(side, y, a), at(side, y, b), at(side, min(bottom, y + tall), b), at(side, min(bottom, y + tall), a)], shade(muted(rng), rng.uniform(0.5, 1.1)))
 
 
 def _person(picture: Picture, foot: Spot, eye: float, rng: Random) -> None:
     tall = min(max(6.0, (foot[1] - eye) * rng.uniform(1.0, 1.25)), picture.shape[0] * 0.7)
     x, y = foot
     wide = tall * 0.16
-    trousers, shirt = shade(paint(rng), 0.6), shade(paint(rng), 0.8)
+    trousers, shirt = shade(muted(rng), 0.6), shade(muted(rng), 0.8)
     _fill(picture, [(x - wide * 0.7, y - tall * 0.5), (x + wide * 0.7, y - tall * 0.5), (x + wide * 0.5, y), (x - wide * 0.5, y)], trousers)
     _fill(picture, [(x - wide, y - tall * 0.82), (x + wide, y - tall * 0.82), (x + wide * 0.8, y - tall * 0.46), (x - wide * 0.8, y - tall * 0.46)], shirt)
     cv2.ellipse(picture, _whole((x, y - tall * 0.91)), (max(1, int(wide * 0.5)), max(1, int(wide * 0.65))), 0, 0, 360, shade((190.0, 150.0, 120.0), rng.uniform(0.4, 1.2)), -1, cv2.LINE_AA)

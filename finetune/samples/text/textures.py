@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.samples.text.colours import Rgb, mixed, paint
+from finetune.samples.text.colours import Rgb, mixed, muted, paint
 from finetune.samples.text.sheets import soft_noise
 
 Picture = NDArray[np.uint8]
@@ -31,7 +31,7 @@ def shade(colour: Rgb, factor: float) -> tuple[int, int, int]:
 
 def bricks(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
     """Rows of bricks or slabs."""
-    colour, joint = paint(rng), paint(rng)
+    colour, joint = muted(rng), muted(rng)
     picture = plain(size, mixed(joint, colour, rng.uniform(0.3, 0.9)))
     tall = rng.randint(8, 60)
     wide, gap = int(tall * rng.choice([1.0, 2.0, 2.6, 4.0])), max(1, tall // rng.randint(8, 20))
@@ -44,7 +44,7 @@ def bricks(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
 
 def slats(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
     """Shutters, grilles, corrugated metal: many parallel lines."""
-    period, colour = rng.uniform(4, 26), paint(rng)
+    period, colour = rng.uniform(4, 26), muted(rng)
     along = np.arange(size[1], dtype=np.float32)
     wave = np.sin(along * np.float32(2 * np.pi / period))
     if rng.random() < 0.6:
@@ -60,7 +60,7 @@ def slats(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
 
 def grid(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
     """Window fronts, tiles, fences: bars over fields."""
-    bar, field = paint(rng), paint(rng)
+    bar, field = muted(rng), muted(rng)
     picture = plain(size, field)
     wide, tall, thick = rng.randint(10, 120), rng.randint(10, 120), rng.randint(1, 8)
     uneven = rng.uniform(0, 0.4)
@@ -75,7 +75,7 @@ def grid(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
 
 def shelf(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
     """Goods beside each other: boxes, bottles, books."""
-    picture = plain(size, shade(paint(rng), 0.5))
+    picture = plain(size, shade(muted(rng), 0.5))
     tall = rng.randint(18, 90)
     for y in range(0, size[1], tall):
         x = 0
@@ -85,15 +85,15 @@ def shelf(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
             cv2.rectangle(picture, (x, top), (x + wide - 1, y + tall - 4), shade(colour, 1.0), -1)
             for _ in range(rng.randint(0, 2)):
                 at = rng.randint(top, y + tall)
-                cv2.rectangle(picture, (x + wide // 6, at), (x + wide * 5 // 6, at + rng.randint(1, max(2, tall // 6))), shade(paint(rng), 1.0), -1)
+                cv2.rectangle(picture, (x + wide // 6, at), (x + wide * 5 // 6, at + rng.randint(1, max(2, tall // 6))), shade(muted(rng), 1.0), -1)
             x += wide + rng.randint(0, 6)
-        cv2.line(picture, (0, y + tall - 2), (size[0], y + tall - 2), shade(paint(rng), 0.8), rng.randint(2, 5))
+        cv2.line(picture, (0, y + tall - 2), (size[0], y + tall - 2), shade(muted(rng), 0.8), rng.randint(2, 5))
     return picture
 
 
 def leaves(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
     """Foliage, or any crowd of small things."""
-    green = rng.choice([(84.0, 124.0, 52.0), (60.0, 96.0, 48.0), (120.0, 132.0, 58.0), (150.0, 120.0, 70.0), paint(rng)])
+    green = rng.choice([(84.0, 124.0, 52.0), (60.0, 96.0, 48.0), (120.0, 132.0, 58.0), (150.0, 120.0, 70.0), muted(rng)])
     picture = plain(size, shade(green, 0.35))
     count = 420
     places = noise.random((count, 5), dtype=np.float32)
@@ -106,7 +106,7 @@ def leaves(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
 
 def wood(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
     """Grain along one direction: planks, brushed metal, cloth."""
-    colour = rng.choice([(150.0, 104.0, 64.0), (96.0, 62.0, 40.0), paint(rng)])
+    colour = rng.choice([(150.0, 104.0, 64.0), (96.0, 62.0, 40.0), muted(rng)])
     lines = cv2.resize(noise.random((size[1], max(2, size[0] // 60)), dtype=np.float32) - 0.5, size, interpolation=cv2.INTER_LINEAR)
     factor = 1 + np.asarray(lines, np.float32) * np.float32(rng.uniform(0.1, 0.6))
     picture = np.clip(np.array(colour, np.float32) * factor[..., None], 0, 255).astype(np.uint8)
@@ -118,16 +118,16 @@ def wood(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
 
 def lights(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
     """Round spots of light out of focus, or a night of them."""
-    picture = plain(size, shade(paint(rng), rng.uniform(0.15, 0.7)))
+    picture = plain(size, shade(muted(rng), rng.uniform(0.15, 0.7)))
     for _ in range(rng.randint(10, 60)):
-        colour = shade(mixed(paint(rng), (255.0, 240.0, 210.0), rng.uniform(0.2, 0.9)), 1.0)
+        colour = shade(mixed(muted(rng), (255.0, 240.0, 210.0), rng.uniform(0.2, 0.9)), 1.0)
         cv2.circle(picture, (rng.randint(0, size[0]), rng.randint(0, size[1])), rng.randint(2, 26), colour, -1 if rng.random() < 0.8 else 2, cv2.LINE_AA)
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.8, 6)), np.uint8)
 
 
 def plaster(size: Size, rng: Random, noise: np.random.Generator) -> Picture:
     """A wall with stains."""
-    colour = paint(rng)
+    colour = muted(rng)
     factor = 1 + soft_noise(size, rng.randint(3, 12), noise) * np.float32(rng.uniform(0.03, 0.16)) + soft_noise(size, rng.randint(30, 120), noise) * np.float32(rng.uniform(0.01, 0.1))
     return np.clip(np.array(colour, np.float32) * factor[..., None], 0, 255).astype(np.uint8)
 

@@ -9,6 +9,7 @@ import pytest
 from backbones.errors import UsageError
 from finetune.commands.sample_data import run
 from finetune.options import SampleDataOptions
+from finetune.samples import ensure_words
 from finetune.samples.text import word_sets
 from finetune.samples.text.word_pictures import WordPictures
 from finetune.samples.text.word_sets import WordSettings, generate_words, word_split
@@ -81,10 +82,10 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch, error):
 def test_the_cached_set_is_drawn_once(tmp_path, monkeypatch):
     monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path))
     monkeypatch.setattr(word_sets, "CACHED_SIZE", (96, 96))
-    folder = word_sets.ensure_cached_words(2, 5)
+    folder = ensure_words(2, 5)
     assert sorted(path.name for path in folder.iterdir()) == ["summary.json", "train", "val"]
     monkeypatch.setattr(word_sets, "write_words", None)
-    assert word_sets.ensure_cached_words(2, 5) == folder
+    assert ensure_words(2, 5) == folder
     assert word_sets.cached_words(2, 6) != folder
 
 
