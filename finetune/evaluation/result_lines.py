@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from backbones.errors import DataError
 from finetune.data.findings import shorten
@@ -42,7 +43,7 @@ class LineFormat:
     end: str
     strict: bool = True
 
-    @property
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """What a line must match."""
         comma = r"\s*,?" if self.shape == "ltrb" and not self.end else ""
@@ -95,7 +96,7 @@ def read_lines(name: str, content: bytes, form: LineFormat) -> TextLines:
     for number, line in split_lines(content):
         taken = match(line)
         groups: Sequence[str] = taken.groups() if taken else ()
-        points = [float(value) for value in groups[:count]]
+        points = list(map(float, groups[:count]))
         confidence, fault = 1.0, None if taken else _format_fault(line, form)
         if taken and form.end == "confidence":
             try:
@@ -120,15 +121,15 @@ def _shape_fault(points: Sequence[float], shape: str) -> str | None:
     """What the official scripts have against coordinates that are written well."""
     if not points:
         return None
-    if not all(abs(value) <= _MOST for value in points):
+    if max(points) > _MOST or min(points) < -_MOST:
         return f"a coordinate lies outside +-{_MOST}: write pixels of the original picture"
     if shape == "ltrb":
         left, top, right, bottom = points
         if right < left or bottom < top:
             return "right lies left of left, or bottom above top: write left,top,right,bottom (not width and height)"
         return None
-    x, y = points[0::2], points[1::2]
-    turn = sum((x[(i + 1) % 4] - x[i]) * (y[(i + 1) % 4] + y[i]) for i in range(4))
+    x1, y1, x2, y2, x3, y3, x4, y4 = points
+    turn = (x2 - x1) * (y2 + y1) + (x3 - x2) * (y3 + y2) + (x4 - x3) * (y4 + y3) + (x1 - x4) * (y1 + y4)
     return f"{_TURNED} (y grows downwards), which the official script refuses: write them in the other direction" if turn > 0 else None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.evaluation.outlines import Outlines
-from finetune.evaluation.text_evaluator import TextEvaluator, TextMatches, figures
+from finetune.evaluation.text_evaluator import TextEvaluator, TextMatches, figures, pair_up
 from finetune.evaluation.text_store import TextRows
 
 if TYPE_CHECKING:
@@ -35,20 +35,15 @@ class DetEvalEvaluator(TextEvaluator):
         self._truth = Outlines.of_quads(split.quads).truncated().bounds()
 
     def match(self, rows: TextRows) -> TextMatches:
-        """Match detected words with the truth, image by image."""
-        rectangles = rows.outlines.truncated().bounds()
+        """Match detected words with the truth."""
+        matching = _Matching(self.split, self._truth, rows.outlines.truncated().bounds(), rows.image)
+        matching.one_to_one()
+        matching.one_to_many()
+        matching.many_to_one()
         images = len(self.split)
-        starts = np.searchsorted(rows.image, np.arange(images + 1))
-        recalled, precise = np.zeros(images), np.zeros(images)
-        ignored, partner = np.zeros(len(rectangles), np.bool_), np.full(len(self._truth), -1, np.int64)
-        for number in np.flatnonzero(np.diff(starts)).tolist():
-            mine, theirs = self.split.rows(number), slice(int(starts[number]), int(starts[number + 1]))
-            image = _ImageMatch(self._truth[mine], rectangles[theirs], self.split.ignore[mine])
-            recalled[number], precise[number] = image.recalled, image.precise
-            ignored[theirs] = image.found_ignored
-            for word, detection in image.partners.items():
-                partner[mine.start + word] = theirs.start + detection
-        return TextMatches(recalled, precise, self.split.ignore, ignored, partner)
+        recalled = np.bincount(self.owners, matching.recalled, images)
+        precise = np.bincount(rows.image, matching.precise, images)
+        return TextMatches(recalled, precise, self.split.ignore, matching.found_ignored, matching.partner)
 
     def image_figures(self, number: int, recalled: float, precise: float, truths: int, found: int, every_truth: int, every_found: int) -> tuple[float, float, float]:
         """As the official script has them: 0 where nothing was detected, but for a file without detections of an image without words."""
@@ -60,63 +55,79 @@ class DetEvalEvaluator(TextEvaluator):
         return figures(precise, recalled, found, truths)
 
 
-def _common_areas(one: Table, two: Table) -> Table:
-    """Common areas [N, M] of rectangles [N, 4] and [M, 4], last pixels included."""
-    sides = np.minimum(one[:, None, 2:], two[:, 2:]) - np.maximum(one[:, None, :2], two[:, :2]) + 1
-    return np.where((sides >= 0).all(axis=2), sides[..., 0] * sides[..., 1], 0.0)
+class _Matching:
+    """Matches of all images: ``recalled`` [M] and ``precise`` [D] are what each word and each detection is worth.
 
+    All pairs of a word and a detection of the same image are columns of the same length, detection by detection.
+    """
 
-class _ImageMatch:
-    """The matches of one image: rectangles [N, 4] of the truth, rectangles [D, 4] of detections, words to ignore [N]."""
-
-    def __init__(self, truth: Table, found: Table, ignore: NDArray[np.bool_]) -> None:
-        common = _common_areas(truth, found)
-        self.truth, self.found, self.ignore = truth, found, ignore
-        truth_areas, found_areas = (np.prod(part[:, 2:] - part[:, :2] + 1, axis=1) for part in (truth, found))
-        self.recall, self.precision = common / truth_areas[:, None], common / found_areas
-        self.found_ignored = (self.precision[ignore] > PRECISION).any(axis=0)
+    def __init__(self, split: TextSplit, truth: Table, found: Table, image: NDArray[np.int64]) -> None:
+        self.truth, self.found = truth, found
+        self.words, self.detections = pair_up(split.offsets, image)
+        sides = np.minimum(truth[self.words, 2:], found[self.detections, 2:]) - np.maximum(truth[self.words, :2], found[self.detections, :2]) + 1
+        common = np.where((sides >= 0).all(axis=1), sides[:, 0] * sides[:, 1], 0.0)
+        self.recall, self.precision = common / _sizes(truth)[self.words], common / _sizes(found)[self.detections]
+        ignorable = split.ignore[self.words]
+        self.found_ignored = np.zeros(len(found), np.bool_)
+        self.found_ignored[self.detections[ignorable & (self.precision > PRECISION)]] = True
         touched = self.recall > 0
-        self.touches_of_truth = (touched & ~self.found_ignored).sum(axis=1)
-        self.touches_of_found = (touched & ~ignore[:, None]).sum(axis=0)
-        self.recalled, self.precise = 0.0, 0.0
-        self.partners: dict[int, int] = {}
-        self._free_truth, self._free_found = ~ignore, ~self.found_ignored
-        self._one_to_one()
-        self._one_to_many()
-        self._many_to_one()
+        self.touches_of_word = np.bincount(self.words[touched & ~self.found_ignored[self.detections]], minlength=len(truth))
+        self.touches_of_found = np.bincount(self.detections[touched & ~ignorable], minlength=len(found))
+        self.free_words, self.free_found = ~split.ignore, ~self.found_ignored
+        self.recalled, self.precise = np.zeros(len(truth)), np.zeros(len(found))
+        self.partner = np.full(len(truth), -1, np.int64)
 
-    def _one_to_one(self) -> None:
+    def one_to_one(self) -> None:
         """Pairs that fulfil both shares, each the only such pair of its word and of its detection, and touch nothing else."""
+        words, detections = self.words, self.detections
         good = (self.recall >= RECALL) & (self.precision >= PRECISION)
-        alone = good & (good.sum(axis=1) == 1)[:, None] & (good.sum(axis=0) == 1)
-        alone &= ((self.touches_of_truth == 1) & self._free_truth)[:, None] & ((self.touches_of_found == 1) & self._free_found)
-        for word, detection in np.argwhere(alone).tolist():
-            if self._distance(word, detection) < 1:
-                self._take([word], [detection], 1.0, 1.0)
+        alone = good & (np.bincount(words[good], minlength=len(self.truth))[words] == 1) & (np.bincount(detections[good], minlength=len(self.found))[detections] == 1)
+        alone &= (self.touches_of_word[words] == 1) & (self.touches_of_found[detections] == 1) & self.free_words[words] & self.free_found[detections]
+        words, detections = words[alone], detections[alone]
+        near = self._distances(words, detections) < 1
+        words, detections = words[near], detections[near]
+        self.recalled[words] = self.precise[detections] = 1
+        self.free_words[words] = self.free_found[detections] = False
+        self.partner[words] = detections
 
-    def _one_to_many(self) -> None:
-        for word in np.flatnonzero(self._free_truth).tolist():
-            parts = np.flatnonzero(self._free_found & (self.precision[word] >= PRECISION)).tolist()
-            if self.touches_of_truth[word] >= 2 and round(sum(self.recall[word, parts].tolist()), 4) >= RECALL:
-                score = 1.0 if len(parts) == 1 else SPLIT_SCORE
-                self._take([word], parts, score, score * len(parts))
+    def one_to_many(self) -> None:
+        """Words that several detections, most of each inside the word, cover together."""
+        useful = np.flatnonzero((self.precision >= PRECISION) & self.free_words[self.words] & self.free_found[self.detections] & (self.touches_of_word[self.words] >= 2))
+        useful = useful[np.lexsort((self.detections[useful], self.words[useful]))]
+        for word, pairs in _groups(self.words, useful):
+            pairs = pairs[self.free_found[self.detections[pairs]]]
+            if len(pairs) and round(sum(self.recall[pairs].tolist()), 4) >= RECALL:
+                parts = self.detections[pairs]
+                self.recalled[word] = self.precise[parts] = 1 if len(parts) == 1 else SPLIT_SCORE
+                self.free_words[word] = self.free_found[parts] = False
+                self.partner[word] = parts[0]
 
-    def _many_to_one(self) -> None:
-        for detection in np.flatnonzero(self._free_found).tolist():
-            words = np.flatnonzero(self._free_truth & (self.recall[:, detection] >= RECALL)).tolist()
-            if self.touches_of_found[detection] >= 2 and round(sum(self.precision[words, detection].tolist()), 4) >= PRECISION:
-                self._take(words, [detection], float(len(words)), 1.0)
+    def many_to_one(self) -> None:
+        """Detections that cover several words, and not too much else."""
+        useful = np.flatnonzero((self.recall >= RECALL) & self.free_words[self.words] & self.free_found[self.detections] & (self.touches_of_found[self.detections] >= 2))
+        for detection, pairs in _groups(self.detections, useful):
+            pairs = pairs[self.free_words[self.words[pairs]]]
+            if len(pairs) and round(sum(self.precision[pairs].tolist()), 4) >= PRECISION:
+                covered = self.words[pairs]
+                self.recalled[covered] = self.precise[detection] = 1
+                self.free_words[covered] = self.free_found[detection] = False
+                self.partner[covered] = detection
 
-    def _take(self, words: list[int], detections: list[int], recalled: float, precise: float) -> None:
-        self.recalled += recalled
-        self.precise += precise
-        self._free_truth[words] = False
-        self._free_found[detections] = False
-        self.partners.update(dict.fromkeys(words, detections[0]))
-
-    def _distance(self, word: int, detection: int) -> float:
+    def _distances(self, words: NDArray[np.int64], detections: NDArray[np.int64]) -> Table:
         """Between the centres, in units of the mean diagonal."""
-        one, two = self.truth[word], self.found[detection]
-        between = (one[:2] + (one[2:] - one[:2] + 1) / 2) - (two[:2] + (two[2:] - two[:2] + 1) / 2)
-        diagonals = np.hypot(*(one[2:] - one[:2] + 1)) + np.hypot(*(two[2:] - two[:2] + 1))
-        return float(2 * np.hypot(*between) / diagonals)
+        one, two = self.truth[words], self.found[detections]
+        sides = one[:, 2:] - one[:, :2] + 1, two[:, 2:] - two[:, :2] + 1
+        between = (one[:, :2] + sides[0] / 2) - (two[:, :2] + sides[1] / 2)
+        return np.asarray(2 * np.hypot(between[:, 0], between[:, 1]) / (np.hypot(*sides[0].T) + np.hypot(*sides[1].T)), np.float64)
+
+
+def _sizes(rectangles: Table) -> Table:
+    return np.asarray(np.prod(rectangles[:, 2:] - rectangles[:, :2] + 1, axis=1), np.float64)
+
+
+def _groups(owners: NDArray[np.int64], pairs: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+    """Pairs in runs of the same owner."""
+    if not len(pairs):
+        return []
+    cuts = np.flatnonzero(np.diff(owners[pairs])) + 1
+    return [(int(owners[part[0]]), part) for part in np.split(pairs, cuts)]

@@ -138,7 +138,8 @@ def _truth_lines(files: Sequence[TextFile], protocol: str, path: Path) -> tuple[
     """
 
     def read(shape: str) -> list[TextLines]:
-        return [read_lines(f"{path.name}, {file.name}", file.content, LineFormat(shape, "text")) for file in files]
+        form = LineFormat(shape, "text")
+        return [read_lines(f"{path.name}, {file.name}", file.content, form) for file in files]
 
     if protocol == "polygon-iou":
         return "polygon", read("polygon")
@@ -158,10 +159,9 @@ def _truth_lines(files: Sequence[TextFile], protocol: str, path: Path) -> tuple[
 
 def _without_scripts(texts: list[str]) -> tuple[list[str], bool]:
     """MLT's lines have a script before the transcription: taken off where every line has one."""
-    parted = [text.partition(",") for text in texts]
-    if not texts or not all(comma and script.strip() in SCRIPTS for script, comma, _ in parted):
+    if not texts or not all("," in text and text.split(",", 1)[0].strip() in SCRIPTS for text in texts):
         return texts, False
-    return [text for _, _, text in parted], True
+    return [text.split(",", 1)[1] for text in texts], True
 
 
 def _split(name: str, ids: tuple[str, ...], paths: Sequence[Path], lines: Sequence[TextLines], texts: Sequence[str], shape: str) -> TextSplit:

@@ -287,3 +287,13 @@ def match_deteval(boxes, found, ignored, found_ignored):
             recalled += len(words)
             precise += 1
     return recalled, precise
+
+
+def is_rectangles(truth_path):
+    """Whether the truth holds left, top, right, bottom instead of four corners."""
+    try:
+        for content in load_zip(truth_path, "gt_img_([0-9]+).txt").values():
+            read_file(content, rectangles=False, text=True)
+    except RefusedError:
+        return True
+    return False
