@@ -32,6 +32,7 @@ MEANINGS = {
     "recall": "share of the words that are found",
     "hmean": "harmonic mean of precision and recall",
 }
+RANKED = "mean precision at the ranks of found words, by confidence"
 
 
 def result_to_json(result: EvalResult) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def print_result(result: EvalResult, split: BoxSplit | TextSplit, conditions: Se
     overall.add_column("value", justify="right")
     overall.add_column("meaning", style="dim")
     for key, value in result.values.items():
-        overall.add_row(key, format_figure(value), MEANINGS.get(key, ""))
+        overall.add_row(key, format_figure(value), RANKED if key == "AP" and "hmean" in result.values else MEANINGS.get(key, ""))
     console().print(overall)
     console().print()
     if result.per_class:

@@ -86,6 +86,8 @@ def _shift(split: TextSplit, image: NDArray[np.int64], corners: NDArray[np.float
         return None
     ways = split.quads.mean(axis=1)[truths] - corners.mean(axis=1)[found]
     _, group, votes = np.unique(np.rint(ways / 8), axis=0, return_inverse=True, return_counts=True)
+    if votes.max() < 2:  # a single pair can always be moved together
+        return None
     return np.rint(np.median(ways[group.reshape(-1) == votes.argmax()], axis=0))
 
 

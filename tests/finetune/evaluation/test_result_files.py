@@ -212,7 +212,7 @@ def test_the_command_line_refuses_in_one_line(tmp_path, truth, capsys):
     ],
 )
 def test_hmean_0_says_why(tmp_path, truth, lines, reason):
-    results = write_zip(tmp_path / "submit.zip", {"res_img_1.txt": lines})
+    results = write_zip(tmp_path / "submit.zip", {"res_img_1.txt": lines} | ({"res_img_2.txt": lines} if "shifted" in reason else {}))
     (note,) = score(truth, results, "icdar2015-iou").notes
     assert reason in note
 
