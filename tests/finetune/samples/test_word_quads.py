@@ -102,6 +102,9 @@ def test_a_sheet_lands_on_the_very_pixels_that_its_quad_names():
         assert np.allclose(quad, [[30, 25], [50, 25], [50, 35], [30, 35]])
         assert (picture[25:35, 30:50] > 120).all()
         assert picture.sum() == pytest.approx(255 * 200, rel=0.02)
+        rows, columns = np.indices(picture.shape) + 0.5
+        middle = [(axis * picture).sum() / picture.sum() for axis in (columns, rows)]
+        assert middle == pytest.approx([40, 30], abs=0.03), "shifted by a part of a pixel"
 
 
 def test_letters_with_marks_are_one_character_and_joined_scripts_have_none():
