@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from finetune.evaluation.base import Evaluator
 
 BOX_PROTOCOLS = ("coco", "voc2007-11pt", "voc2012-area")
-TEXT_PROTOCOLS = ("icdar2013-deteval", "icdar2015-iou", "polygon-iou")
+TEXT_PROTOCOLS = ("icdar2015-iou", "icdar2013-deteval", "polygon-iou")  # the usual one first
 PROTOCOLS = BOX_PROTOCOLS + TEXT_PROTOCOLS
 
 

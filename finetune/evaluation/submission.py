@@ -61,11 +61,7 @@ def write_submission(path: str | Path, image_ids: Sequence[str], rows: TextRows,
         UsageError: The file exists, or two pictures would share one result file.
     """
     path = Path(path)
-    check_submission(path)
-    names = [f"res_img_{key}.txt" if (key := key_of(f"{image_id}.txt")).isdigit() else f"res_{key}.txt" for image_id in image_ids]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"several pictures would be written as {twice}: write a submission of one folder of the data at a time")
+    names = check_submission(path, image_ids)
     lines = np.array(result_lines(rows.outlines, SHAPES[protocol], rows.scores if confidences else None), object)
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -73,9 +69,14 @@ def write_submission(path: str | Path, image_ids: Sequence[str], rows: TextRows,
             archive.writestr(name, "".join(f"{line}\r\n" for line in lines[rows.image == number]))
 
 
-def check_submission(path: str | Path) -> None:
-    """Raise UsageError where a submission cannot be written."""
+def check_submission(path: str | Path, image_ids: Sequence[str] = ()) -> list[str]:
+    """Names of the files of a submission, one per picture; raise UsageError where it cannot be written."""
     if Path(path).suffix.lower() != ".zip":
         raise UsageError(f"--submission {path}: the official format is a zip; give a name that ends with .zip")
     if Path(path).exists():
         raise UsageError(f"--submission {path} exists: files of results are not overwritten; give another name, or remove it")
+    names = [f"res_img_{key}.txt" if (key := key_of(f"{image_id}.txt")).isdigit() else f"res_{key}.txt" for image_id in image_ids]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"several pictures would be written as {twice}: write a submission of one folder of the data at a time")
+    return names

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.evaluation.outlines import Outlines
-from finetune.evaluation.text_evaluator import TextEvaluator, TextMatches, figures, pair_up
+from finetune.evaluation.text_evaluator import TextEvaluator, TextMatches, figures, touching_pairs
 from finetune.evaluation.text_store import TextRows
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class DetEvalEvaluator(TextEvaluator):
         matching.one_to_many()
         matching.many_to_one()
         images = len(self.split)
-        recalled = np.bincount(self.owners, matching.recalled, images)
-        precise = np.bincount(rows.image, matching.precise, images)
+        recalled = np.bincount(self.owners, matching.recalled, images).astype(np.float64)
+        precise = np.bincount(rows.image, matching.precise, images).astype(np.float64)
         return TextMatches(recalled, precise, self.split.ignore, matching.found_ignored, matching.partner)
 
     def image_figures(self, number: int, recalled: float, precise: float, truths: int, found: int, every_truth: int, every_found: int) -> tuple[float, float, float]:
@@ -58,21 +58,18 @@ class DetEvalEvaluator(TextEvaluator):
 class _Matching:
     """Matches of all images: ``recalled`` [M] and ``precise`` [D] are what each word and each detection is worth.
 
-    All pairs of a word and a detection of the same image are columns of the same length, detection by detection.
+    All pairs of a word and a detection that have pixels in common are columns of the same length, detection by detection.
     """
 
     def __init__(self, split: TextSplit, truth: Table, found: Table, image: NDArray[np.int64]) -> None:
         self.truth, self.found = truth, found
-        self.words, self.detections = pair_up(split.offsets, image)
-        sides = np.minimum(truth[self.words, 2:], found[self.detections, 2:]) - np.maximum(truth[self.words, :2], found[self.detections, :2]) + 1
-        common = np.where((sides >= 0).all(axis=1), sides[:, 0] * sides[:, 1], 0.0)
+        self.words, self.detections, common = touching_pairs(split.offsets, image, truth, found, pixel=1.0)
         self.recall, self.precision = common / _sizes(truth)[self.words], common / _sizes(found)[self.detections]
         ignorable = split.ignore[self.words]
         self.found_ignored = np.zeros(len(found), np.bool_)
         self.found_ignored[self.detections[ignorable & (self.precision > PRECISION)]] = True
-        touched = self.recall > 0
-        self.touches_of_word = np.bincount(self.words[touched & ~self.found_ignored[self.detections]], minlength=len(truth))
-        self.touches_of_found = np.bincount(self.detections[touched & ~ignorable], minlength=len(found))
+        self.touches_of_word = np.bincount(self.words[~self.found_ignored[self.detections]], minlength=len(truth))
+        self.touches_of_found = np.bincount(self.detections[~ignorable], minlength=len(found))
         self.free_words, self.free_found = ~split.ignore, ~self.found_ignored
         self.recalled, self.precise = np.zeros(len(truth)), np.zeros(len(found))
         self.partner = np.full(len(truth), -1, np.int64)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+_BLOCK = 500_000  # pairs looked at at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +145,29 @@ def pair_up(truth_offsets: NDArray[np.int64], images: NDArray[np.int64]) -> tupl
     found = np.repeat(np.arange(len(images)), counts)
     within = np.arange(len(found)) - np.repeat(np.cumsum(counts) - counts, counts)
     return np.repeat(truth_offsets[images], counts) + within, found
+
+
+def touching_pairs(truth_offsets: NDArray[np.int64], images: NDArray[np.int64], truth: Values, found: Values, pixel: float = 0.0) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:
+    """The pairs of ``pair_up`` whose upright rectangles have a common area, and that area; never more than a block of pairs at once.
+
+    Args:
+        truth_offsets: [N + 1], where the words of each image begin.
+        images: [D], the image of each detected word.
+        truth: [M, 4], left, top, right, bottom.
+        found: [D, 4].
+        pixel: Added to every side: 1 where the last pixel counts.
+    """
+    ends = np.cumsum(np.diff(truth_offsets)[images])
+    cuts = np.searchsorted(ends, np.arange(_BLOCK, ends[-1] if len(ends) else 0, _BLOCK))
+    kept = []
+    for part in np.split(np.arange(len(images)), cuts):
+        words, detections = pair_up(truth_offsets, images[part])
+        detections = part[detections]
+        sides = np.minimum(truth[words, 2:], found[detections, 2:]) - np.maximum(truth[words, :2], found[detections, :2]) + pixel
+        near = (sides > 0).all(axis=1)
+        kept.append((words[near], detections[near], sides[near].prod(axis=1)))
+    words, detections, common = (np.concatenate(column) for column in zip(*kept, strict=True))
+    return words, detections, common
 
 
 def truth_polygons(split: TextSplit) -> Outlines:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from finetune.evaluation.outlines import Outlines
 from finetune.evaluation.polygon_area import areas, intersections
-from finetune.evaluation.text_evaluator import TextEvaluator, TextMatches, pair_up, truth_polygons
+from finetune.evaluation.text_evaluator import TextEvaluator, TextMatches, touching_pairs, truth_polygons
 from finetune.evaluation.text_store import TextRows
 
 if TYPE_CHECKING:
@@ -49,10 +49,9 @@ class TextIouEvaluator(TextEvaluator):
         """Match detected words with the truth."""
         found = self._seen_by(rows.outlines)
         sizes, bounds = areas(found.padded()), found.bounds()
-        truths, detections = pair_up(self.split.offsets, rows.image)
-        both = np.maximum(np.minimum(self._bounds[truths, 2:], bounds[detections, 2:]) - np.maximum(self._bounds[truths, :2], bounds[detections, :2]), 0).prod(axis=1)
+        truths, detections, both = touching_pairs(self.split.offsets, rows.image, self._bounds, bounds)
         ignorable = self.split.ignore[truths]
-        near = (both > 0) & np.where(ignorable, both > (self.ignore_threshold - _SLACK) * sizes[detections], self._may_match(both, self._areas[truths] + sizes[detections]))
+        near = np.where(ignorable, both > (self.ignore_threshold - _SLACK) * sizes[detections], self._may_match(both, self._areas[truths] + sizes[detections]))
         truths, detections, ignorable = truths[near], detections[near], ignorable[near]
         common = self._intersections(found, truths, detections)
         size = sizes[detections]

@@ -10,7 +10,7 @@ import torch
 
 from backbones.errors import DataError, UsageError
 from detectors.types import ImageMeta, TextDetections
-from finetune.evaluation import create_evaluator
+from finetune.evaluation import create_evaluator, text_evaluator
 from finetune.evaluation.base import EvalResult
 from finetune.evaluation.submission import write_submission
 from finetune.evaluation.text_files import read_submission, read_truth
@@ -119,3 +119,13 @@ def test_boxes_and_words_are_not_mixed_up(tmp_path):
         create_evaluator("coco", split)
     with pytest.raises(DataError, match="not in split"):
         create_evaluator("icdar2015-iou", split).process(detections[:1], [ImageMeta("other", "other.jpg", (1, 1), (1, 1), metas[0].affine)])
+
+
+@pytest.mark.parametrize("protocol", ["icdar2015-iou", "icdar2013-deteval"])
+def test_blocks_of_pairs_change_nothing(tmp_path, monkeypatch, protocol):
+    random = np.random.default_rng(7)
+    truth, results = (random_quads if protocol == "icdar2015-iou" else random_rectangles)(random, tmp_path)
+    whole = score(truth, results, protocol)
+    monkeypatch.setattr(text_evaluator, "_BLOCK", 7)
+    assert score(truth, results, protocol) == whole
+    assert whole.values["hmean"] > 0
