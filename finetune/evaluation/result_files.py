@@ -96,7 +96,7 @@ def read_result_files(path: Path, keys: Mapping[str, int], official: bool, stric
         raise DataError(f"{path} holds no result files: one res_img_N.txt per picture is expected")
     for file in files:
         if file.key not in keys:
-            raise DataError(f"{path}, {file.name}: picture {shorten(repr(file.key), 60)} is not in the truth, which has {_some(keys)}: are these results of another set?")
+            raise DataError(f"{path}, {shorten(file.name, 80)}: picture {shorten(repr(file.key), 60)} is not in the truth, which has {_some(keys)}: are these results of another set?")
     if skipped:
         remarks.append(f"{skipped} other files in {path.name} are left out")
     return _last_of_each(files, remarks), remarks
@@ -125,7 +125,7 @@ def entries(path: Path) -> Iterator[tuple[str, bytes]]:
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror or error}): give a zip or a folder of text files") from error
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
-        raise DataError(f"{path} is not a zip that can be read ({error}): pack the text files again, or give their folder") from error
+        raise DataError(f"{path} is not a zip that can be read ({shorten(str(error), 100)}): pack the text files again, or give their folder") from error
 
 
 def _is_junk(name: str) -> bool:

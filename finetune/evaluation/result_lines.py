@@ -102,7 +102,7 @@ def read_lines(name: str, content: bytes, form: LineFormat) -> TextLines:
             try:
                 confidence = float(groups[count])
             except ValueError:
-                fault = f"the confidence {groups[count]!r} is not a number"
+                fault = f"the confidence {shorten(groups[count], 40)!r} is not a number"
         fault = fault or _shape_fault(points, form.shape)
         if fault and fault.startswith(_TURNED) and (form.end == "text" or not form.strict):
             found.bent[_TURNED] = found.bent.get(_TURNED, 0) + 1  # a polygon is the same in either direction

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from backbones.errors import DataError
+from finetune.data.findings import shorten
 from finetune.data.types import TextSplit
 from finetune.evaluation.outlines import Outlines
 from finetune.evaluation.result_files import TextFile, is_official, key_of, read_result_files, read_truth_files
@@ -107,7 +108,7 @@ def read_submission(path: str | Path, truth: TextTruth, confidences: bool = Fals
     path = Path(path)
     files, remarks = read_result_files(path, truth.keys, truth.official, strict)
     form = LineFormat(truth.shape, "confidence" if confidences else "", strict)
-    lines = [read_lines(f"{path.name}, {file.name}", file.content, form) for file in files]
+    lines = [read_lines(f"{path.name}, {shorten(file.name, 80)}", file.content, form) for file in files]
     remarks += [f"{count} lines that the official script would refuse were bent ({kind})" for kind, count in _bent(lines).items()]
     images = np.array([truth.keys[file.key] for file in files], np.int64)
     scores = np.array([value for part in lines for value in part.confidences], np.float64)
@@ -139,7 +140,7 @@ def _truth_lines(files: Sequence[TextFile], protocol: str, path: Path) -> tuple[
 
     def read(shape: str) -> list[TextLines]:
         form = LineFormat(shape, "text")
-        return [read_lines(f"{path.name}, {file.name}", file.content, form) for file in files]
+        return [read_lines(f"{path.name}, {shorten(file.name, 80)}", file.content, form) for file in files]
 
     if protocol == "polygon-iou":
         return "polygon", read("polygon")
