@@ -32,6 +32,7 @@ imported = len(seen)
 from finetune.cli import main
 codes = [
     main(["sample-data", "signs", "data", "--images", "8"]),
+    main(["sample-data", "words", "words", "--images", "2", "--size", "128", "128"]),
     main(["train", "--config", "smoke/tiny", "--data", "data", "--data.augment", "strong", "--out", "run"]),
     main(["evaluate", "run"]),
     main(["predict", "run", "data/val", "--out", "found"]),

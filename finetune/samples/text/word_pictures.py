@@ -103,7 +103,7 @@ class WordPictures:
         for _ in range(_some(rng.uniform(0, 6) * much, rng)):
             self._distract(canvas, base, rng, noise)
         if rng.random() > 0.04:
-            for tall in sorted((self._height(rng) for _ in range(max(1, _some(rng.uniform(7, 20) * much, rng)))), reverse=True):
+            for tall in sorted((self._height(rng) for _ in range(max(1, _some(rng.uniform(8, 23) * much, rng)))), reverse=True):
                 self._hang(canvas, tall, base, rng, noise)
         for _ in range(_some(rng.uniform(0, 2.2) * much, rng) if rng.random() < 0.6 else 0):
             canvas.stand_before(rng)
