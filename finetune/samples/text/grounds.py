@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backbones.errors import UsageError
+from backbones.errors import DataError, UsageError
 from finetune.data.file_listing import IMAGE_SUFFIXES
 from finetune.data.images import read_image
 from finetune.samples.text.colours import muted
@@ -53,8 +53,11 @@ class Grounds:
         """A background [H, W, 3] u8 RGB that may be painted on."""
         height, width = self.size_hw
         if self.photographs:
-            photograph = read_image(rng.choice(self.photographs))
-            return self._part(photograph, rng, rng.uniform(0.6, 1.0))
+            path = rng.choice(self.photographs)
+            try:
+                return self._part(read_image(path), rng, rng.uniform(0.6, 1.0))
+            except DataError as error:
+                raise DataError(f"{error}: mend it, or take it out of the backgrounds") from error
         kind = rng.random()
         if kind < 0.32:
             return self._part(street_scene(self._seed, rng.randrange(SCENES)), rng, rng.uniform(0.4, 1.0))

@@ -236,6 +236,12 @@ def test_photographs_are_written_on(tmp_path):
     assert ((image[:, 0] > image[:, 1] + 40) & (image[:, 0] > image[:, 2] + 40)).mean() > 0.3
 
 
+def test_a_photograph_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "x.jpg").write_text("broken")
+    with pytest.raises(DataError, match=r"x\.jpg .*: mend it, or take it out of the backgrounds"):
+        WordPictures((160, 240), backgrounds=str(tmp_path)).draw(0)
+
+
 def korean_fonts():
     """A font with Hangul: of the system (Debian: fonts-nanum), or of a pip package (koreanize-matplotlib)."""
     import importlib.util
