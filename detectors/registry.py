@@ -18,6 +18,7 @@ _BUILDERS = {
     "ssdlite": "detectors.ssdlite.build:build_ssdlite",
 }
 DETECTOR_NAMES = tuple(sorted(_BUILDERS))
+TEXT_DETECTORS = ("craft", "craftlite", "craftlite-tiny")  # they find words (TextTarget, TextDetections), all others boxes
 
 
 def list_detectors() -> tuple[str, ...]:

@@ -102,7 +102,7 @@ class Batch:
     """What a task gets: images [B, C, H, W] (uint8 0..255 or float 0..1, not normalised), one target and one meta per image."""
 
     images: Tensor
-    targets: Sequence[BoxTarget]
+    targets: Sequence[Target]
     metas: Sequence[ImageMeta]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
@@ -117,7 +117,8 @@ class Batch:
 class Detector(Protocol):
     """A backbone, a pyramid and a head; ``forward`` has one return type in every mode.
 
-    ``loss`` returns named scalar losses whose sum is minimised. ``decode`` gives one BoxDetections per image in input pixels.
+    ``loss`` returns named scalar losses whose sum is minimised. ``decode`` gives one BoxDetections (or, for scene text, TextDetections) per
+    image in input pixels.
     ``new_modules`` are the parts without pretrained weights (pyramid and head).
     """
 
@@ -128,11 +129,11 @@ class Detector(Protocol):
         """Map normalised images [B, C, H, W] to raw outputs (a NamedTuple of tensors)."""
         ...
 
-    def loss(self, outputs: Any, targets: Sequence[BoxTarget]) -> Mapping[str, Tensor]:
+    def loss(self, outputs: Any, targets: Sequence[Any]) -> Mapping[str, Tensor]:
         """Named scalar losses of raw outputs against targets."""
         ...
 
-    def decode(self, outputs: Any, input_hw: tuple[int, int]) -> list[BoxDetections]:
+    def decode(self, outputs: Any, input_hw: tuple[int, int]) -> Sequence[Detections]:
         """Detections per image, in input pixels, score descending."""
         ...
 

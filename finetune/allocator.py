@@ -13,11 +13,10 @@ _NEVER = -1
 def keep_freed_memory() -> bool:
     """Tell glibc to keep what is freed instead of giving it back to the kernel.
 
-    By default a block of some megabytes, as a feature map is, goes back when it is freed, and the kernel clears every page of it anew
-    when the next step asks for the same: two fifths of the time of a training step on a CPU, measured by
-    ``python tools/bench_ssdlite.py --only allocator``. The memory of a run does not grow by this, but it does not shrink either
-    before the process ends. Left alone where the user chose something else (``MALLOC_...`` variables, a preloaded allocator) and on
-    other systems.
+    By default large blocks, as feature maps are, go back when they are freed, and the kernel clears every page of them anew when the next
+    step asks for the same: up to two fifths of the time of a training step on a CPU, measured by
+    ``python tools/bench_ssdlite.py --only allocator``. The process does not shrink any more before it ends. Left alone where the user chose
+    something else (``MALLOC_...`` variables, a preloaded allocator) and on other systems.
 
     Returns:
         Whether it is in force.

@@ -18,9 +18,10 @@ from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 from backbones import create_backbone
 from backbones.errors import UsageError
 from backbones.freeze import FreezePolicy
-from detectors.registry import create_detector
+from detectors.registry import TEXT_DETECTORS, create_detector
 from finetune.config import RunConfig
 from finetune.data.preprocess import Preprocess
+from finetune.data.text_preprocess import TextPreprocess
 from finetune.datamodule import DetectionDataModule
 from finetune.processes import SharedNorms, check_follows, check_shared_norms
 from finetune.task import DetectionTask
@@ -55,19 +56,33 @@ def build_backbone(config: RunConfig, weights: str | None = None) -> Any:
 
 def build_detector(config: RunConfig, num_classes: int, weights: str | None = None) -> Any:
     """The detector of a run, over a backbone with ``weights`` (default: those of the settings)."""
-    settings = asdict(config.ssdlite) if config.detector.name == "ssdlite" else {}
+    name = config.detector.name
+    if name == "craft":
+        return create_detector(name, None, **_craft_settings(config))
     backbone = build_backbone(config, weights)
-    return create_detector(config.detector.name, backbone, num_classes=num_classes, input_size=config.data.input_size, pyramid=asdict(config.pyramid), **settings)
+    if name in TEXT_DETECTORS:
+        return create_detector(name, backbone, **_craft_settings(config))
+    return create_detector(name, backbone, num_classes=num_classes, input_size=config.data.input_size, pyramid=asdict(config.pyramid), **asdict(config.ssdlite))
 
 
-def build_preprocess(config: RunConfig) -> Preprocess:
-    """How pictures reach the network."""
+def _craft_settings(config: RunConfig) -> dict[str, Any]:
+    """Arguments of the builders of CRAFT and CRAFT-lite; what is left to the detector is left out."""
+    settings = asdict(config.craft)
+    shape = {"widths": settings.pop("widths"), "head_width": settings.pop("head_width"), "depthwise": settings.pop("depthwise")}
+    del settings["canvas"], settings["mag_ratio"]
+    return settings if config.detector.name == "craft" else {**settings, **{key: value for key, value in shape.items() if value}}
+
+
+def build_preprocess(config: RunConfig) -> Preprocess | TextPreprocess:
+    """How pictures reach the network in evaluation and prediction."""
+    if config.detector.name in TEXT_DETECTORS:
+        return TextPreprocess(config.craft.canvas, config.craft.mag_ratio, channels=config.data.channels)
     return Preprocess(config.data.input_size, config.data.resize, config.data.channels)
 
 
 def build_datamodule(config: RunConfig) -> DetectionDataModule:
     """The data of a run."""
-    return DetectionDataModule(config.data, seed=config.seed)
+    return DetectionDataModule(config.data, seed=config.seed, preprocess=build_preprocess(config))
 
 
 def is_pretrained(config: RunConfig) -> bool:

@@ -18,6 +18,7 @@ from backbones.errors import FinetuneError, UsageError
 from finetune import console
 from finetune.allocator import keep_freed_memory
 from finetune.arguments import Words, is_many, read_words, set_value
+from finetune.detector_defaults import with_detector_defaults
 from finetune.nearest import did_you_mean
 from finetune.options import holds_run
 from finetune.settings_file import merge_settings, read_settings
@@ -104,6 +105,8 @@ def _read_options(verb: Verb, words: Words) -> Any:
     sources |= words.sources
     own = {key: words.tree.pop(key) for key in list(words.tree) if has_run and key in verb.own_keys}
     settings = merge_settings(tree, words.tree)
+    if has_run:
+        settings = with_detector_defaults(settings)
     run = check_run(settings, sources, verb.own_keys) if has_run else check_settings(verb.options, settings, sources)
     extra = check_settings(verb.options, own, sources)
     faults += run.faults + extra.faults

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from finetune.detector_config import CraftConfig, DetectorConfig, PyramidConfig, SSDLiteConfig
 from finetune.ranges import AT_LEAST_0, AT_LEAST_1, INNER_SHARE, POSITIVE, RISING, SHARE, SHARE_BELOW_1, Range
 
 
@@ -36,7 +37,7 @@ class DataConfig:
     """
 
     root: str = "signs"
-    format: Literal["auto", "coco", "voc"] = "auto"
+    format: Literal["auto", "coco", "voc", "icdar", "totaltext", "ctw1500", "synthtext"] = "auto"
     train: tuple[str, ...] | None = None
     val: tuple[str, ...] | None = None
     test: tuple[str, ...] | None = None
@@ -70,71 +71,6 @@ class BackboneConfig:
     name: str = "tf_efficientnet_lite0"
     weights: str = "imagenet"
     taps: Literal["stage", "ssd"] = "stage"
-
-
-@dataclass(frozen=True)
-class PyramidConfig:
-    """How backbone maps become the maps that the head sees.
-
-    Args:
-        kind: "ssd" (raw maps plus extra maps), "fpn" (top-down) or "pan" (fpn plus bottom-up).
-        levels: Levels of fpn and pan: level n has stride 2 ** n.
-        width: Channels of every fpn or pan map.
-        depthwise: Depthwise-separable instead of full 3x3 convolutions in fpn and pan.
-    """
-
-    kind: Literal["ssd", "fpn", "pan"] = "fpn"
-    levels: Annotated[tuple[Annotated[int, Range(low=1, high=9)], ...], RISING] = (3, 4, 5)
-    width: Annotated[int, AT_LEAST_1] = 96
-    depthwise: bool = True
-
-
-@dataclass(frozen=True)
-class DetectorConfig:
-    """Which detector is built.
-
-    Args:
-        name: Registered detector name.
-        weights: Detector weights to start from: "torchvision-coco", a run folder or a .safetensors file; none starts from the backbone.
-        keep_classes: Keep the class rows of those weights for classes with the same name.
-    """
-
-    name: str = "ssdlite"
-    weights: str | None = None
-    keep_classes: bool = False
-
-
-@dataclass(frozen=True)
-class SSDLiteConfig:
-    """Head, assignment, loss and decoding of SSD-lite.
-
-    Args:
-        head_depth: Depthwise-separable blocks before the prediction layers; 0 is the reference head.
-        shared_head: One head for all levels (fpn, pan), or one per level (the reference).
-        anchors: "ssd" (reference, six per cell), "ssd-a3" (three on the first map) or "square" (one per cell and level).
-        matcher: How anchors find their boxes: "iou" (reference), "atss" or "tal" (task-aligned).
-        class_loss: "softmax-mining" (reference), "focal", "quality-focal", or "quality-bce" (the score learns the quality of its box).
-        box_loss: "smooth-l1" (reference), "giou" or "ciou".
-        min_negatives: "softmax-mining" only: least negatives mined in each image, so that empty images teach; 0 mines as the reference does.
-        score_threshold: Detections must score more.
-        nms_iou: Boxes of one class that overlap more are one object.
-        candidates_per_class: Highest-scoring boxes of each class that enter the suppression.
-        max_detections: Detections kept per image.
-        norm: BatchNorm of pyramid and head: "default" (torch's eps and momentum) or "reference" (torchvision's SSD-lite: 0.001 and 0.03).
-    """
-
-    head_depth: Annotated[int, AT_LEAST_0] = 2
-    shared_head: bool = True
-    anchors: Literal["ssd", "ssd-a3", "square"] = "square"
-    matcher: Literal["iou", "atss", "tal"] = "atss"
-    class_loss: Literal["softmax-mining", "focal", "quality-focal", "quality-bce"] = "softmax-mining"
-    box_loss: Literal["smooth-l1", "giou", "ciou"] = "giou"
-    min_negatives: Annotated[int, AT_LEAST_0] = 16
-    score_threshold: Annotated[float, SHARE_BELOW_1] = 0.02
-    nms_iou: Annotated[float, SHARE] = 0.6
-    candidates_per_class: Annotated[int, AT_LEAST_1] = 300
-    max_detections: Annotated[int, AT_LEAST_1] = 300
-    norm: Literal["default", "reference"] = "default"
 
 
 @dataclass(frozen=True)
@@ -233,6 +169,7 @@ class RunConfig:
         pyramid: The maps that the head sees.
         detector: The detector and the weights that it starts from.
         ssdlite: Settings of SSD-lite.
+        craft: Settings of CRAFT and CRAFT-lite.
         freeze: What does not train.
         train: The optimisation.
         evaluate: The scores.
@@ -244,6 +181,7 @@ class RunConfig:
     pyramid: PyramidConfig = field(default_factory=PyramidConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     ssdlite: SSDLiteConfig = field(default_factory=SSDLiteConfig)
+    craft: CraftConfig = field(default_factory=CraftConfig)
     freeze: FreezeConfig = field(default_factory=FreezeConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)

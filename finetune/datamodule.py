@@ -12,6 +12,7 @@ import torch
 import torch.distributed
 from torch.utils.data import DataLoader
 
+from backbones.errors import UsageError
 from detectors.types import Batch
 from finetune.config import DataConfig
 from finetune.data.batch import collate
@@ -19,8 +20,12 @@ from finetune.data.dataset import DetectionDataset
 from finetune.data.mixing import Mixing
 from finetune.data.preprocess import Preprocess
 from finetune.data.samplers import EvalSampler, TrainSampler
-from finetune.data.splits import DataSplits, load_splits, locate, splits_of
-from finetune.data.types import BoxSplit
+from finetune.data.splits import DataSplits, locate, splits_of
+from finetune.data.text.dataset import TextDataset
+from finetune.data.text.kind import load_for_boxes, load_for_words
+from finetune.data.text.splits import locate_text
+from finetune.data.text_preprocess import TextPreprocess
+from finetune.data.types import BoxSplit, TextSplit
 
 _TINY = 64  # images: starting workers takes longer than reading so few
 
@@ -34,12 +39,15 @@ class DetectionDataModule(pl.LightningDataModule):
         config: The data settings.
         seed: Decides the order, the augmentation, and the validation share where there is no validation split.
         splits: Data that are loaded already; default: read what ``config`` says, at the first use.
+        preprocess: How pictures become inputs; a ``TextPreprocess`` asks for words of scene text (``TextTarget``): training samples are then
+            crops of the input size, all others whole pictures. Default: the input size and resizing of ``config``, for boxes.
     """
 
-    def __init__(self, config: DataConfig | None = None, seed: int = 0, splits: DataSplits | None = None) -> None:
+    def __init__(self, config: DataConfig | None = None, seed: int = 0, splits: DataSplits[Any] | None = None, preprocess: Preprocess | TextPreprocess | None = None) -> None:
         super().__init__()
         self.config = config or DataConfig()
         self.seed = seed
+        self._preprocess = preprocess
         self._splits = splits
         self._epoch = 0
         self._mixing = Mixing(self.config.mosaic, self.config.mixup, self.config.copy_paste)
@@ -58,11 +66,16 @@ class DetectionDataModule(pl.LightningDataModule):
         return cls(config, seed, splits_of(train, val, test))
 
     @property
-    def splits(self) -> DataSplits:
+    def splits(self) -> DataSplits[Any]:
         """The data; read at the first use."""
         if self._splits is None:
-            self._splits = load_splits(self.config, self.seed)
+            self._splits = load_for_words(self.config, self.seed) if self.finds_words else load_for_boxes(self.config, self.seed)
         return self._splits
+
+    @property
+    def finds_words(self) -> bool:
+        """Whether samples are scene text rather than boxes."""
+        return isinstance(self._preprocess, TextPreprocess)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -85,14 +98,14 @@ class DetectionDataModule(pl.LightningDataModule):
         return self.splits.fingerprint
 
     @property
-    def preprocess(self) -> Preprocess:
+    def preprocess(self) -> Preprocess | TextPreprocess:
         """How pictures become inputs."""
-        return Preprocess((self.config.input_size[0], self.config.input_size[1]), self.config.resize, self.config.channels)
+        return self._preprocess or Preprocess((self.config.input_size[0], self.config.input_size[1]), self.config.resize, self.config.channels)
 
     def prepare_data(self) -> None:
         """Draw the sample set if it is asked for: once, by one process."""
-        if self._splits is None:
-            locate(self.config)
+        if self._splits is None and self.config.root == "signs":
+            locate_text(self.config) if self.finds_words else locate(self.config)
 
     def setup(self, stage: str | None = None) -> None:
         """Read annotations and check every picture."""
@@ -130,11 +143,11 @@ class DetectionDataModule(pl.LightningDataModule):
         data, (rank, world) = self.splits.get(split), self._processes()
         return self._loader(data, EvalSampler(len(data), rank, world), "none", drop_last=False)
 
-    def _loader(self, split: BoxSplit, sampler: TrainSampler | EvalSampler, augment: str, drop_last: bool) -> DataLoader[Any]:
+    def _loader(self, split: BoxSplit | TextSplit, sampler: TrainSampler | EvalSampler, augment: str, drop_last: bool) -> DataLoader[Any]:
         workers = self.config.workers if self.config.workers >= 0 else automatic_workers(len(sampler), self._local_processes())
         return DataLoader(
-            DetectionDataset(split, self.preprocess, augment, self.seed, self._mixing),
-            batch_size=self.config.batch_size,
+            self._dataset(split, augment),
+            batch_size=1 if self.finds_words and augment == "none" else self.config.batch_size,  # whole pictures are large, and of many sizes
             sampler=sampler,
             num_workers=workers,
             collate_fn=collate,
@@ -143,6 +156,13 @@ class DetectionDataModule(pl.LightningDataModule):
             worker_init_fn=_one_thread,
             persistent_workers=workers > 0,
         )
+
+    def _dataset(self, split: BoxSplit | TextSplit, augment: str) -> DetectionDataset | TextDataset:
+        if isinstance(split, TextSplit) and isinstance(self.preprocess, TextPreprocess):
+            return TextDataset(split, self.preprocess, augment, self.seed, (self.config.input_size[0], self.config.input_size[1]))
+        if isinstance(split, BoxSplit) and isinstance(self.preprocess, Preprocess):
+            return DetectionDataset(split, self.preprocess, augment, self.seed, self._mixing)
+        raise UsageError("words need a TextPreprocess, boxes a Preprocess: the splits that were given are of the other kind")
 
     def _processes(self) -> tuple[int, int]:
         if self.trainer is not None:

@@ -49,7 +49,7 @@ def draw_detections(image: NDArray[np.uint8], detections: BoxDetections, class_n
     """
     boxes, labels, scores = _columns(detections, least_score)
     words = [f"{_name(class_names, label)} {score:.2f}" for label, score in zip(labels, scores, strict=True)]
-    return _draw(_to_picture(image), boxes, [class_colour(label) for label in labels], words)
+    return _draw(to_picture(image), boxes, [class_colour(label) for label in labels], words)
 
 
 def draw_comparison(
@@ -75,7 +75,7 @@ def draw_comparison(
     Returns:
         An RGB picture with two titled panels, each at most 1280 pixels long.
     """
-    picture = _to_picture(image)
+    picture = to_picture(image)
     scale = min(1.0, _LONGEST_PANEL / max(picture.size))
     if scale < 1:
         picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.LANCZOS)
@@ -86,7 +86,7 @@ def draw_comparison(
     found, kinds, scores = _columns(detections, least_score)
     words = [f"{_name(class_names, label)} {score:.2f}" for label, score in zip(kinds, scores, strict=True)]
     right = _draw(picture.copy(), found * scale, [class_colour(label) for label in kinds], words)
-    return _join(left, f"truth: {len(labels)}", right, f"detections, score {least_score:g} or more: {len(kinds)}")
+    return join_panels(left, f"truth: {len(labels)}", right, f"detections, score {least_score:g} or more: {len(kinds)}")
 
 
 def draw_boxes(image: NDArray[np.uint8], boxes: NDArray[Any], colours: Sequence[Colour], words: Sequence[str]) -> Image.Image:
@@ -101,7 +101,7 @@ def draw_boxes(image: NDArray[np.uint8], boxes: NDArray[Any], colours: Sequence[
     Returns:
         An RGB picture of the same size.
     """
-    return _draw(_to_picture(image), np.asarray(boxes, np.float64).reshape(-1, 4), colours, words)
+    return _draw(to_picture(image), np.asarray(boxes, np.float64).reshape(-1, 4), colours, words)
 
 
 def contact_sheet(images: Sequence[Image.Image | NDArray[np.uint8]], columns: int = 4, cell_width: int = 320) -> Image.Image:
@@ -117,7 +117,7 @@ def contact_sheet(images: Sequence[Image.Image | NDArray[np.uint8]], columns: in
     """
     small = []
     for image in images:
-        picture = image.convert("RGB") if isinstance(image, Image.Image) else _to_picture(image)
+        picture = image.convert("RGB") if isinstance(image, Image.Image) else to_picture(image)
         small.append(picture.resize((cell_width, max(1, round(picture.height * cell_width / picture.width))), Image.Resampling.LANCZOS))
     gap = max(2, cell_width // 40)
     rows = [small[i : i + max(1, columns)] for i in range(0, len(small), max(1, columns))]
@@ -131,7 +131,8 @@ def contact_sheet(images: Sequence[Image.Image | NDArray[np.uint8]], columns: in
     return sheet
 
 
-def _to_picture(image: NDArray[np.uint8]) -> Image.Image:
+def to_picture(image: NDArray[np.uint8]) -> Image.Image:
+    """An RGB picture of [H, W, 3], [H, W, 1] or [H, W] uint8."""
     pixels = image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
     return Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
 
@@ -213,7 +214,8 @@ def _font(points: int) -> Any:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"), points)
 
 
-def _join(left: Image.Image, left_title: str, right: Image.Image, right_title: str) -> Image.Image:
+def join_panels(left: Image.Image, left_title: str, right: Image.Image, right_title: str) -> Image.Image:
+    """Two pictures of one size with titles, beside each other, or one below the other where they are wide."""
     width, height = left.size
     beside = width <= 1.7 * height
     letters = _font(int(np.clip(np.hypot(width, height) / 50, 9, 30)))

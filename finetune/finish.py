@@ -15,7 +15,7 @@ from finetune.config import RunConfig
 from finetune.config_file import config_to_dict
 from finetune.curves import read_curves
 from finetune.data import DataSplits, read_image
-from finetune.data.types import BoxSplit
+from finetune.data.types import BoxSplit, TextSplit
 from finetune.load import LoadedRun, load_run
 from finetune.record import RunRecord, load_record, record_to_dict
 from finetune.run_folder import RunFolder, data_name, package_versions, write_atomic, write_json_atomic
@@ -24,7 +24,7 @@ from finetune.run_log import RunLog
 _PICTURES = 8
 
 
-def finish_run(folder: RunFolder, config: RunConfig, splits: DataSplits, checkpoints: Checkpoints, table: MetricsTable, params: tuple[int, int], log: RunLog) -> RunRecord:
+def finish_run(folder: RunFolder, config: RunConfig, splits: DataSplits[Any], checkpoints: Checkpoints, table: MetricsTable, params: tuple[int, int], log: RunLog) -> RunRecord:
     """Draw pictures, write the record and say what there is.
 
     Args:
@@ -64,9 +64,10 @@ def finish_run(folder: RunFolder, config: RunConfig, splits: DataSplits, checkpo
     return load_record(folder.record)
 
 
-def draw_pictures(loaded: LoadedRun, split: BoxSplit, folder: RunFolder, count: int = _PICTURES) -> None:
+def draw_pictures(loaded: LoadedRun, split: BoxSplit | TextSplit, folder: RunFolder, count: int = _PICTURES) -> None:
     """Draw predictions beside the truth for pictures spread over a split, those with boxes first."""
     from finetune.drawing import draw_comparison
+    from finetune.word_drawing import draw_word_comparison
 
     boxes = np.diff(split.offsets)
     filled = np.flatnonzero(boxes) if boxes.any() else np.arange(len(split))
@@ -75,11 +76,15 @@ def draw_pictures(loaded: LoadedRun, split: BoxSplit, folder: RunFolder, count: 
         height, width = (int(side) for side in split.original_hw[index])
         image = read_image(split.paths[index], loaded.config.data.channels, (height, width))
         rows = split.rows(int(index))
-        picture = draw_comparison(image, loaded.predict([image])[0], split.boxes[rows], split.labels[rows], loaded.class_names, split.ignore[rows])
+        found = loaded.predict([image])[0]
+        if isinstance(split, TextSplit):
+            picture = draw_word_comparison(image, found, split.quads[rows], split.ignore[rows])
+        else:
+            picture = draw_comparison(image, found, split.boxes[rows], split.labels[rows], loaded.class_names, split.ignore[rows])
         write_atomic(folder.pictures / f"{split.paths[index].stem}.jpg", partial(picture.save, format="JPEG"))
 
 
-def end_lines(folder: RunFolder, record: RunRecord, val: BoxSplit | None) -> list[str]:
+def end_lines(folder: RunFolder, record: RunRecord, val: BoxSplit | TextSplit | None) -> list[str]:
     """The score, where everything is, and what to type next."""
     root = shlex.quote(str(folder.root))
     scores = [f"{result['protocol']} {_figures(result['values'])}" for result in record.results.get("val", ())]
@@ -96,5 +101,5 @@ def end_lines(folder: RunFolder, record: RunRecord, val: BoxSplit | None) -> lis
 
 
 def _figures(values: dict[str, Any]) -> str:
-    names: Sequence[str] = [name for name in ("AP50", "AP", "mAP") if name in values]
+    names: Sequence[str] = [name for name in ("AP50", "AP", "mAP", "precision", "recall", "hmean") if name in values]
     return ", ".join(f"{name} {'n/a' if values[name] is None else format(values[name], '.3f')}" for name in names)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_type_hints
 
 from finetune.config import RunConfig
-from finetune.ranges import AT_LEAST_0, AT_LEAST_1, PICTURE_SIDE, SHARE
+from finetune.ranges import AT_LEAST_0, AT_LEAST_1, INNER_SHARE, PICTURE_SIDE, POSITIVE, SHARE, Range
 
 
 def holds_run(options: Any) -> bool:
@@ -65,7 +65,9 @@ class EvaluateOptions:
     """Score a run, or a file of predictions.
 
     Args:
-        run: Run folder or .safetensors file.
+        run: Run folder, .safetensors file, or the name of published weights (craft_mlt_25k).
+        detector: Instead of a run: a detector whose published weights are scored ("craft").
+        weights: With --detector: the name of the weights, or a file.
         data: Annotations or data folder; default: the data of the run. For scene text also a zip or folder of ground truth files (gt_img_1.txt ...).
         predictions: COCO-format results to score instead of a run; for scene text a zip or folder of result files (res_img_1.txt ...).
         protocol: Any of "coco", "voc2007-11pt", "voc2012-area", for scene text of "icdar2015-iou", "icdar2013-deteval", "polygon-iou"; default: those of the run, coco, or icdar2015-iou.
@@ -73,6 +75,12 @@ class EvaluateOptions:
         confidences: Lines of result files end with a confidence (MLT): words are ranked by it and AP is added.
         submission: Zip to write, with the words that a run found in the official format.
         split: Split to score.
+        sweep: Scene text: choose thresholds on this split first, train or val, and score with them.
+        canvas: Scene text: greatest length of the longer side of the input in pixels; default: that of the run.
+        mag_ratio: Scene text: enlargement of pictures within the canvas; default: that of the run.
+        text_threshold: Scene text: see --craft.text_threshold of train; default: that of the run.
+        link_threshold: The same for the link threshold.
+        low_text: The same for low text.
         one_based: VOC data scored with --predictions: coordinates count pixels from 1, as in the devkit.
         batch_size: Images per forward pass.
         device: "auto", "cpu", "cuda", ...
@@ -80,6 +88,8 @@ class EvaluateOptions:
     """
 
     run: str | None = None
+    detector: str | None = None
+    weights: str | None = None
     data: str | None = None
     predictions: str | None = None
     protocol: tuple[Literal["coco", "voc2007-11pt", "voc2012-area", "icdar2015-iou", "icdar2013-deteval", "polygon-iou"], ...] = ()
@@ -87,6 +97,12 @@ class EvaluateOptions:
     confidences: bool = False
     submission: str | None = None
     split: str = "val"
+    sweep: str | None = None
+    canvas: Annotated[int, Range(low=32)] | None = None
+    mag_ratio: Annotated[float, POSITIVE] | None = None
+    text_threshold: Annotated[float, INNER_SHARE] | None = None
+    link_threshold: Annotated[float, INNER_SHARE] | None = None
+    low_text: Annotated[float, INNER_SHARE] | None = None
     one_based: bool = True
     batch_size: Annotated[int, AT_LEAST_1] = 8
     device: str = "auto"
@@ -95,16 +111,22 @@ class EvaluateOptions:
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """Find objects in pictures.
+    """Find objects or words in pictures.
 
     Args:
-        run: Run folder or .safetensors file.
+        run: Run folder, .safetensors file, or the name of published weights (craft_mlt_25k).
         images: Images, folders or globs.
         out: Folder for predictions.json and drawn pictures; default predictions-<n>. Never overwritten.
-        score: Detections drawn and written must score at least this.
+        score: Detections drawn and written must score at least this; words are chosen by thresholds instead, and all are kept by default.
         class_scores: Class name to its own least score.
         classes: Class names to keep; empty keeps all.
         draw: Draw pictures.
+        crops: Scene text: also write each word, rectified, for a recogniser.
+        canvas: Scene text: greatest length of the longer side of the input in pixels; default: that of the run.
+        mag_ratio: Scene text: enlargement of pictures within the canvas; default: that of the run.
+        text_threshold: Scene text: see --craft.text_threshold of train; default: that of the run.
+        link_threshold: The same for the link threshold.
+        low_text: The same for low text.
         batch_size: Images per forward pass.
         device: "auto", "cpu", "cuda", ...
         json: File for a summary as JSON; "-" is stdout.
@@ -113,10 +135,16 @@ class PredictOptions:
     run: str = ""
     images: tuple[str, ...] = ()
     out: str | None = None
-    score: Annotated[float, SHARE] = 0.3
+    score: Annotated[float, SHARE] | None = None
     class_scores: dict[str, Annotated[float, SHARE]] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     draw: bool = True
+    crops: bool = False
+    canvas: Annotated[int, Range(low=32)] | None = None
+    mag_ratio: Annotated[float, POSITIVE] | None = None
+    text_threshold: Annotated[float, INNER_SHARE] | None = None
+    link_threshold: Annotated[float, INNER_SHARE] | None = None
+    low_text: Annotated[float, INNER_SHARE] | None = None
     batch_size: Annotated[int, AT_LEAST_1] = 8
     device: str = "auto"
     json: str | None = None

@@ -9,7 +9,8 @@ from pathlib import Path
 from backbones.errors import UsageError
 from finetune.nearest import did_you_mean
 
-_FOLDERS = ("detection", "smoke")
+_FOLDERS = ("detection", "text", "smoke")
+_PLAIN = ("detection", "text")  # whose configs are found without their folder
 
 
 def list_configs() -> tuple[str, ...]:
@@ -50,7 +51,8 @@ def find_config(name: str) -> Path | Traversable:
 
 def _find_shipped(name: str) -> Traversable:
     shipped = _shipped()
-    plain = name.removesuffix(".yaml").removesuffix(".yml").removeprefix("configs/").removeprefix("detection/")
+    plain = name.removesuffix(".yaml").removesuffix(".yml").removeprefix("configs/")
+    plain = next((plain.removeprefix(f"{folder}/") for folder in _PLAIN if plain.startswith(f"{folder}/")), plain)
     if plain in shipped:
         return shipped[plain]
     names = ", ".join(sorted(shipped))
@@ -61,7 +63,7 @@ def _shipped() -> dict[str, Traversable]:
     root = files("finetune.configs")
     found: dict[str, Traversable] = {}
     for folder in _FOLDERS:
-        prefix = "" if folder == "detection" else f"{folder}/"
+        prefix = "" if folder in _PLAIN else f"{folder}/"
         for item in (root / folder).iterdir() if (root / folder).is_dir() else ():
             if item.name.endswith(".yaml"):
                 found[prefix + item.name.removesuffix(".yaml")] = item

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from backbones.freeze import count_parameters
-from detectors.types import BoxDetections
+from detectors.registry import TEXT_DETECTORS
+from detectors.types import Detections
 from finetune.config import RunConfig
 
 _CLASSES_A_LINE = 8
@@ -28,9 +29,16 @@ def model_lines(detector: Any, config: RunConfig) -> list[str]:
     strides = ", ".join(str(spec.stride) for spec in specs)
     later = " at first" if config.freeze.policy == "gradual" and trainable < total else ""
     return [
-        f"model: {config.detector.name} on {config.backbone.name} ({config.pyramid.kind} pyramid), {total / 1e6:.2f} M parameters, {trainable / 1e6:.2f} M of them train{later}; "
-        f"input {height}x{width}, strides {strides}, {count_anchors(detector, config):,} anchors per image"
+        f"model: {_network(detector, config)}, {total / 1e6:.2f} M parameters, {trainable / 1e6:.2f} M of them train{later}; "
+        f"input {height}x{width}, {'maps at stride' if config.detector.name in TEXT_DETECTORS else 'strides'} {strides}"
+        + ("" if config.detector.name in TEXT_DETECTORS else f", {count_anchors(detector, config):,} anchors per image")
     ]
+
+
+def _network(detector: Any, config: RunConfig) -> str:
+    if config.detector.name == "craft":
+        return "craft with its own trunk"
+    return f"{config.detector.name} on {config.backbone.name}" + ("" if config.detector.name in TEXT_DETECTORS else f" ({config.pyramid.kind} pyramid)")
 
 
 def freeze_lines(task: Any, epochs: int) -> list[str]:
@@ -104,7 +112,7 @@ def level_lines(detector: Any, config: RunConfig) -> list[str]:
     return lines
 
 
-def found_line(detections: Sequence[BoxDetections]) -> str:
+def found_line(detections: Sequence[Detections]) -> str:
     """What a decoded batch holds."""
     counts = [len(found.scores) for found in detections]
     return f"decoded {len(counts)} images: {sum(counts)} detections, {max(counts, default=0)} at most in one"

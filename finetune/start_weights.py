@@ -13,6 +13,7 @@ from backbones.types import ImageStats
 from finetune.weights_file import load_weights
 
 TORCHVISION_COCO = "torchvision-coco"
+CRAFT_OFFICIAL = "craft_mlt_25k"
 
 
 def load_start_weights(detector: Any, weights: str, class_names: Sequence[str], keep_classes: bool) -> list[str]:
@@ -23,7 +24,7 @@ def load_start_weights(detector: Any, weights: str, class_names: Sequence[str], 
 
     Args:
         detector: The new detector, of ``class_names``.
-        weights: "torchvision-coco" or its .pth file, a run folder or a .safetensors file.
+        weights: "torchvision-coco" or its .pth file, "craft_mlt_25k" (for the detector craft) or its .pth file, a run folder or a .safetensors file.
         class_names: Classes of the new data, in label order.
         keep_classes: Keep rows of classes with the same name.
 
@@ -33,6 +34,11 @@ def load_start_weights(detector: Any, weights: str, class_names: Sequence[str], 
     Raises:
         UsageError: The weights belong to another network.
     """
+    if _is_published_craft(weights, detector):
+        from detectors.craft.weights import load_craft_weights
+
+        load_craft_weights(detector, weights)
+        return [f"weights: {weights}, as published"]
     state, old_names, stats = _read(weights, detector)
     detector.image_stats = stats
     own = detector.state_dict()
@@ -54,6 +60,16 @@ def load_start_weights(detector: Any, weights: str, class_names: Sequence[str], 
     return [line, loud + (f", rows of {len(kept)} classes with the same name kept: {', '.join(kept)}" if kept else "")]
 
 
+def _is_published_craft(weights: str, detector: Any) -> bool:
+    """Whether these are the weights of the published CRAFT, for its network."""
+    from detectors.craft.trunk import VggTrunk
+
+    fits = isinstance(detector.backbone, VggTrunk)
+    if weights == CRAFT_OFFICIAL and not fits:
+        raise UsageError(f"{CRAFT_OFFICIAL} are the weights of CRAFT with its own trunk: choose --detector craft, or leave detector.weights out")
+    return fits and (weights == CRAFT_OFFICIAL or weights.endswith(".pth"))
+
+
 def _read(weights: str, detector: Any) -> tuple[Mapping[str, Tensor], Sequence[str], ImageStats]:
     if weights != TORCHVISION_COCO and not weights.endswith(".pth"):
         state, info = load_weights(weights)
@@ -68,6 +84,8 @@ def _read(weights: str, detector: Any) -> tuple[Mapping[str, Tensor], Sequence[s
 
 def _class_rows(detector: Any) -> dict[str, int]:
     """Names of the tensors whose rows are classes, with the columns of one anchor (background included)."""
+    if not hasattr(detector.head, "class_layers"):  # one class only, as for text
+        return {}
     layers = {id(layer): detector.head.class_columns for layer in detector.head.class_layers()}
     return {
         f"{name}.{part}": layers[id(module)]

@@ -14,11 +14,11 @@ from torch.utils._pytree import tree_map
 
 from backbones.errors import FinetuneError, UsageError
 from backbones.freeze import FreezePolicy, parameter_groups
-from detectors.types import Batch, BoxDetections
+from detectors.types import Batch, Detections
 from finetune.callbacks.averaging import WeightAveraging
 from finetune.callbacks.evaluation import Evaluation
 from finetune.config import TrainConfig
-from finetune.data import to_original
+from finetune.data.original import map_back
 from finetune.processes import check_follows, trainable_names, wrap_again
 from finetune.schedule import ScheduleKind, group_factor, rate_factor
 from finetune.timeline import timeline
@@ -117,14 +117,14 @@ class DetectionTask(pl.LightningModule):
         self._log_losses("train", losses, total, batch)
         return total
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> list[BoxDetections]:  # type: ignore[override]
+    def validation_step(self, batch: Batch, batch_idx: int) -> list[Detections]:  # type: ignore[override]
         """Detections in original pixels; logs the validation losses."""
         outputs = self(batch.images)
         losses = self._losses(outputs, batch)
         self._log_losses("val", losses, torch.stack(list(losses.values())).sum(), batch)
         return self._detect(outputs, batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> list[BoxDetections]:  # type: ignore[override]
+    def test_step(self, batch: Batch, batch_idx: int) -> list[Detections]:  # type: ignore[override]
         """Detections in original pixels."""
         return self._detect(self(batch.images), batch)
 
@@ -208,10 +208,10 @@ class DetectionTask(pl.LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             return self.detector.loss(outputs, batch.targets)
 
-    def _detect(self, outputs: Any, batch: Batch) -> list[BoxDetections]:
+    def _detect(self, outputs: Any, batch: Batch) -> list[Detections]:
         height, width = batch.images.shape[-2:]
         found = self.detector.decode(outputs, (height, width))
-        return [to_original(detections.to("cpu"), meta) for detections, meta in zip(found, batch.metas, strict=True)]
+        return [map_back(detections.to("cpu"), meta) for detections, meta in zip(found, batch.metas, strict=True)]
 
     def _log_losses(self, stage: str, losses: Mapping[str, Tensor], total: Tensor, batch: Batch) -> None:
         values = {f"{stage}/loss": total.detach(), **{f"{stage}/{name}": value.detach() for name, value in losses.items()}}

@@ -18,6 +18,7 @@ from backbones.types import ImageStats
 from finetune.config import RunConfig
 from finetune.config_file import config_from_dict, config_to_dict
 from finetune.data.preprocess import Preprocess
+from finetune.data.text_preprocess import TextPreprocess
 from finetune.run_folder import RunFolder, write_atomic
 
 WEIGHTS_SCHEMA = 1
@@ -41,7 +42,7 @@ class WeightsInfo:
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
     image_stats: ImageStats
-    preprocess: Preprocess
+    preprocess: Preprocess | TextPreprocess
     epoch: int | None = None
 
 
@@ -110,7 +111,7 @@ def _parse(metadata: Mapping[str, str], file: Path) -> WeightsInfo:
             class_names=tuple(facts["class_names"]),
             category_ids=tuple(facts["category_ids"]),
             image_stats=ImageStats(tuple(facts["image_stats"]["mean"]), tuple(facts["image_stats"]["std"])),
-            preprocess=Preprocess.from_dict(facts["preprocess"]),
+            preprocess=(TextPreprocess if "canvas" in facts["preprocess"] else Preprocess).from_dict(facts["preprocess"]),
             epoch=facts["epoch"],
         )
     except (KeyError, TypeError, IndexError) as error:

@@ -98,6 +98,14 @@ def training_rows(options: Options) -> list[Row]:
     return [compare("training from files, channels-last", "bench.training", settings, options, rounds=7, units=size, unit="ms a picture", aim=1.2, tolerance=None, note=f"batch {size}")]
 
 
+def allocator_rows(options: Options) -> list[Row]:
+    """Our training with freed memory kept, and given back as Python does by default."""
+    size = 4 if options.quick else 16
+    settings = {"batch": size, "steps": 1, "channels_last": True, "compile": False, "threads": options.threads, "data": options.data}
+    plans = {"theirs": Plan("bench.training", "ours", {**settings, "keep": False}, {}), "ours": Plan("bench.training", "ours", settings, {})}
+    return [row_of("our training, against itself with freed memory given back", race(plans, options.rounds(9), None), size, "ms a picture", None, f"batch {size}")]
+
+
 def compiled_rows(options: Options) -> list[Row]:
     """The same under torch.compile on both sides; compiling takes minutes."""
     settings = {"batch": 8, "steps": 1, "channels_last": True, "compile": True}
@@ -133,6 +141,7 @@ ROWS: dict[str, Callable[[Options], list[Row]]] = {
     "loss": loss_rows,
     "data": data_rows,
     "training": training_rows,
+    "allocator": allocator_rows,
     "decoding": decoding_rows,
     "prediction": prediction_rows,
     "scoring": scoring_rows,

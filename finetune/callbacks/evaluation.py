@@ -8,8 +8,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch.distributed as dist
 
-from detectors.types import Batch, BoxDetections, ImageMeta
-from finetune.data.types import BoxSplit
+from detectors.types import Batch, Detections, ImageMeta
+from finetune.data.types import BoxSplit, TextSplit
 from finetune.evaluation import create_evaluator
 from finetune.evaluation.base import EvalResult
 
@@ -28,7 +28,7 @@ class Evaluation(pl.Callback):
         self.protocols = tuple(protocols)
         self.results: dict[str, EvalResult] = {}
         self.epoch: int | None = None
-        self._found: dict[int | str, tuple[BoxDetections, ImageMeta]] = {}
+        self._found: dict[int | str, tuple[Detections, ImageMeta]] = {}
 
     @property
     def figure(self) -> float | None:
@@ -68,7 +68,7 @@ class Evaluation(pl.Callback):
         self._found = {}
         if trainer.sanity_checking:
             return
-        split: BoxSplit = getattr(trainer.datamodule.splits, stage)  # type: ignore[attr-defined]
+        split: BoxSplit | TextSplit = getattr(trainer.datamodule.splits, stage)  # type: ignore[attr-defined]
         scored = [_score(protocol, split, found) for protocol in self.protocols] if trainer.is_global_zero else []
         self.results = _broadcast({result.protocol: result for result in scored})
         self.epoch = trainer.current_epoch
@@ -76,7 +76,7 @@ class Evaluation(pl.Callback):
         pl_module.log_dict(values, batch_size=1, sync_dist=False)
 
 
-def _score(protocol: str, split: BoxSplit, found: Mapping[int | str, tuple[BoxDetections, ImageMeta]]) -> EvalResult:
+def _score(protocol: str, split: BoxSplit | TextSplit, found: Mapping[int | str, tuple[Detections, ImageMeta]]) -> EvalResult:
     evaluator = create_evaluator(protocol, split)
     evaluator.reset()
     ordered = [found[image_id] for image_id in split.image_ids if image_id in found]

@@ -1,4 +1,4 @@
-"""``finetune predict``: objects in pictures, as COCO JSON and drawn."""
+"""``finetune predict``: objects or words in pictures, as JSON, as ICDAR text files, and drawn."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from finetune.evaluation.predictions import result_entries, write_predictions
 from finetune.nearest import did_you_mean
 from finetune.options import PredictOptions
 from finetune.pictures import drawn_names, find_pictures, relative_names
+from finetune.predicted_words import word_entries, write_word_files
 from finetune.read_ahead import ReadImage, progress_bar, read_ahead
+from finetune.run_folder import write_json_atomic
 
 if TYPE_CHECKING:
-    from detectors.types import BoxDetections
+    from detectors.types import BoxDetections, Detections
     from finetune.load import LoadedRun
 
 _NAMED = 10
+_LEAST_SCORE = 0.3  # of boxes, unless the user says another
 
 
 @dataclass
@@ -48,21 +51,34 @@ def run(options: PredictOptions) -> int:
     paths = find_pictures(options.images)
     out = _free_folder(options.out)
     from finetune.load import load_run
+    from finetune.text_settings import TextChanges, apply_changes
 
-    loaded = load_run(options.run, options.device)
+    loaded = apply_changes(load_run(options.run, options.device), TextChanges.of(options))
+    if options.crops and not loaded.finds_words:
+        raise UsageError("--crops cuts out words; this run finds boxes")
+    if options.score is None:
+        options = replace(options, score=0.0 if loaded.finds_words else _LEAST_SCORE)
     least = class_thresholds(loaded.class_names, options)
+    folders = [out, *(out / name for name, wanted in (("pictures", options.draw), ("icdar", loaded.finds_words), ("crops", options.crops)) if wanted)]
     try:
-        (out / "pictures" if options.draw else out).mkdir(parents=True)
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot create {out} ({error.strerror or error}): choose another --out") from error
     begin = time.perf_counter()
     found = _predict(loaded, paths, least, options, out)
     seconds = time.perf_counter() - begin
-    height, width = loaded.preprocess.input_hw
     categories = dict(zip(loaded.category_ids, loaded.class_names, strict=True))
     limits = {"score": options.score, "class_scores": dict(options.class_scores), "classes": list(options.classes)}
-    info = {"description": "finetune predict", "run": options.run, "input_size": [height, width], "resize": loaded.preprocess.resize, **limits}
-    write_predictions(out / "predictions.json", found.images, categories, found.entries, info)
+    info = {"description": "finetune predict", "run": options.run, "input": loaded.preprocess.to_dict(), **limits}
+    if loaded.finds_words:
+        from finetune.text_settings import thresholds_of
+
+        info |= {"thresholds": dict(thresholds_of(loaded.detector.decoding))}
+    if loaded.finds_words:
+        write_json_atomic(out / "predictions.json", {"info": info, "images": found.images, "words": found.entries})
+    else:
+        write_predictions(out / "predictions.json", found.images, categories, found.entries, info)
     _summarize(found, seconds, out, options, loaded)
     return DataError.exit_code if found.faults else 0
 
@@ -76,12 +92,12 @@ def class_thresholds(class_names: Sequence[str], options: PredictOptions) -> np.
     for name in (*options.class_scores, *options.classes):
         if name not in class_names:
             raise UsageError(f"the run knows no class {name!r}{did_you_mean(name, class_names)} (classes: {', '.join(class_names[:20])}{' ...' if len(class_names) > 20 else ''})")
-    scores = {"--score": options.score, **{f"--class_scores {name}": score for name, score in options.class_scores.items()}}
+    scores = {"--score": options.score or 0.0, **{f"--class_scores {name}": score for name, score in options.class_scores.items()}}
     for where, score in scores.items():
         if not 0 <= score <= 1:
             raise UsageError(f"{where} is {score:g}: a score lies in 0..1")
     wanted = options.classes or class_names
-    return np.array([options.class_scores.get(name, options.score) if name in wanted else np.inf for name in class_names])
+    return np.array([options.class_scores.get(name, options.score or 0.0) if name in wanted else np.inf for name in class_names])
 
 
 def _free_folder(out: str | None) -> Path:
@@ -107,7 +123,7 @@ def _predict(loaded: LoadedRun, paths: Sequence[Path], least: np.ndarray[Any, np
     with progress_bar() as bar, ThreadPoolExecutor(2) as pool:
         task = bar.add_task("predicting", total=len(paths))
         drawing: list[Future[None]] = []
-        for batch in read_ahead(paths, loaded.preprocess.channels, options.batch_size):
+        for batch in read_ahead(paths, loaded.preprocess.channels, 1 if loaded.finds_words else options.batch_size):
             for image in batch:
                 if image.pixels is None:
                     found.faults.append(image.fault)
@@ -118,26 +134,34 @@ def _predict(loaded: LoadedRun, paths: Sequence[Path], least: np.ndarray[Any, np
             drawing = []
             for image, detections in zip(whole, kept, strict=True):
                 _note(found, image, names[image.number], detections, loaded)
-                if options.draw:
+                if loaded.finds_words:
+                    drawing.append(pool.submit(write_word_files, image, detections, targets[image.number].stem, out, options.draw, options.crops))
+                elif options.draw:
                     drawing.append(pool.submit(_draw, image, detections, loaded.class_names, targets[image.number]))
             bar.advance(task, len(batch))
         _finish(drawing)
     return found
 
 
-def _keep(detections: BoxDetections, least: np.ndarray[Any, np.dtype[np.float64]]) -> BoxDetections:
+def _keep(detections: Detections, least: np.ndarray[Any, np.dtype[np.float64]]) -> Detections:
     import torch
 
+    from detectors.types import TextDetections
+
     kept = detections.scores.double() >= torch.from_numpy(least)[detections.labels]
+    if isinstance(detections, TextDetections):
+        polygons = tuple(polygon for polygon, keep in zip(detections.polygons, kept.tolist(), strict=False) if keep)
+        return TextDetections(detections.quads[kept], detections.scores[kept], detections.labels[kept], polygons)
     return replace(detections, boxes=detections.boxes[kept], scores=detections.scores[kept], labels=detections.labels[kept])
 
 
-def _note(found: _Found, image: ReadImage, name: str, detections: BoxDetections, loaded: LoadedRun) -> None:
+def _note(found: _Found, image: ReadImage, name: str, detections: Any, loaded: LoadedRun) -> None:
     if image.pixels is None:
         return
     number = image.number + 1
     found.images.append({"id": number, "file_name": name, "height": image.pixels.shape[0], "width": image.pixels.shape[1]})
-    found.entries.extend(result_entries(number, name, detections, loaded.category_ids))
+    entries = word_entries(number, name, detections) if loaded.finds_words else result_entries(number, name, detections, loaded.category_ids)
+    found.entries.extend(entries)
 
 
 def _draw(image: ReadImage, detections: BoxDetections, class_names: Sequence[str], target: Path) -> None:
@@ -158,11 +182,12 @@ def _summarize(found: _Found, seconds: float, out: Path, options: PredictOptions
     counts = {name: 0 for name in loaded.class_names}
     names = dict(zip(loaded.category_ids, loaded.class_names, strict=True))
     for entry in found.entries:
-        counts[names[entry["category_id"]]] += 1
+        counts[names[entry["category_id"]] if not loaded.finds_words else loaded.class_names[0]] += 1
     speed = done / seconds if seconds > 0 else 0.0
     per_class = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     say = console().print
-    say(f"{done} pictures, {len(found.entries)} objects{f' ({per_class})' if per_class else ''}, {speed:.1f} images/s ({seconds:.1f} s, reading and drawing included)", markup=False)
+    what = "words" if loaded.finds_words else f"objects{f' ({per_class})' if per_class else ''}"
+    say(f"{done} pictures, {len(found.entries)} {what}, {speed:.1f} images/s ({seconds:.1f} s, reading and drawing included)", markup=False)
     if found.faults:
         shown = "; ".join(found.faults[:_NAMED]) + (f" and {len(found.faults) - _NAMED} more" if len(found.faults) > _NAMED else "")
         say(f"{len(found.faults)} pictures could not be read and were left out: {shown}", markup=False)

@@ -139,7 +139,7 @@ def _separate(raws: dict[str, RawSplit], config: DataConfig, seed: int, notes: l
     for name in ("val", "test"):
         if "train" not in raws or name not in raws:
             continue
-        shared = overlap(raws["train"], raws[name])
+        shared = overlap(raws["train"].images, raws[name].images)
         if shared and getattr(config, name) is None and config.train is not None:
             notes.append(f"{name}: the one that was found shares {len(shared)} pictures with data.train, so it is not used")
             del raws[name]

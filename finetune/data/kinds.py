@@ -76,3 +76,23 @@ VOC_NEVER_ZERO = Kind("zero-based-one", "warning", "split[|s] [has|have] VOC coo
 # anchors
 ANCHOR_LOW = Kind("anchor-overlap", "warning", "box[|es] [overlaps|overlap] no anchor by the matcher's threshold", "choose ssdlite.anchors square with ssdlite.matcher tal, or another data.input_size")
 ANCHOR_SHARED = Kind("anchor-shared", "warning", "box[|es] [shares its|share their] only anchor with another and may not be learnt", "raise data.input_size, or add a finer pyramid level")
+
+# words
+WORD_UNREADABLE = Kind("word-unreadable", "error", "line[|s] [is|are] no word and left out", "mend the line, or take it out")
+TEXT_NOT_UTF8 = Kind("text-not-utf8", "warning", "annotation file[|s] [is|are] not UTF-8: letters are lost", "save it as UTF-8, if the transcriptions matter")
+PICTURE_UNANNOTATED = Kind("picture-unannotated", "warning", "picture[|s] without an annotation file of [its|their] own left out", "annotate it; a picture without text has an empty annotation file")
+PICTURE_WITHOUT_WORDS = Kind("picture-without-words", "note", "picture[|s] [has|have] no words", "nothing, if it shows no text: it teaches as a negative; data.keep_empty false leaves it out")
+TRAIN_WORDLESS = Kind("train-without-words", "error", "training split[|s] [has|have] no word to learn", "annotate words that can be read: ignored ones (###) teach nothing")
+WORD_EMPTY = Kind("word-empty", "error", "word[|s] without area left out of training", "draw it again, or take it out")
+WORD_OFF = Kind("word-off-picture", "error", "word[|s] wholly outside [its|their] picture", "look whether it belongs to another picture, or was drawn on another size")
+WORD_OUTSIDE = Kind("word-outside", "warning", "word[|s] [reaches|reach] outside [its|their] picture", "nothing, if the edge cuts it; if there are many, look whether they were drawn on another size")
+WORD_CROSSED = Kind("word-crossed", "warning", "quad[|s] whose sides cross put in order for training", "write the corners clockwise from the top-left one of the text: scripts that score take them as they are")
+WORD_ANTICLOCKWISE = Kind("word-anticlockwise", "warning", "quad[|s] with anticlockwise corners: turned for training", "write the corners clockwise from the top-left one of the text")
+WORD_TINY = Kind("word-tiny", "warning", "word[|s] [is|are] less than 6 pixels high at the input size, and ignored in training", "raise data.input_size, or mark it ###")
+WORD_TWICE = Kind("word-twice", "warning", "word[|s] [is|are] written twice", "take the copy out: a word counts once")
+WORD_NO_TEXT = Kind("word-without-text", "note", "word[|s] without a transcription", "nothing for detection; ### would ignore it")
+WORDS_IGNORED = Kind("words-mostly-ignored", "note", "split[|s] of which more than half of the words are ignored", "nothing, if they cannot be read; what is ignored teaches nothing")
+CHARS_UNREADABLE = Kind("chars-unreadable", "warning", "file[|s] of characters cannot be read", "make it again, or take it out; the words are used without characters")
+CHARS_UNMATCHED = Kind("chars-unmatched", "warning", "group[|s] of characters [belongs|belong] to no word and [is|are] left out", "look whether the word is missing")
+CHARS_OUTSIDE = Kind("chars-outside", "warning", "character[|s] [lies|lie] outside [its|their] word", "look whether both were drawn on the same picture")
+CHARS_COUNT = Kind("chars-count", "note", "word[|s] [has|have] another number of characters than of letters", "nothing, if some letters cannot be told apart")

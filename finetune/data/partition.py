@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -51,10 +52,10 @@ def _free_id(image: RawImage, used: set[str]) -> int | str:
     return number
 
 
-def overlap(first: RawSplit, second: RawSplit) -> list[str]:
+def overlap(first: Sequence[RawImage], second: Sequence[RawImage]) -> list[str]:
     """Names of the pictures that are in both."""
-    paths = {*real_paths([image.path for image in first.images])}
-    return [image.path.name for image, path in zip(second.images, real_paths([image.path for image in second.images]), strict=True) if path in paths]
+    paths = {*real_paths([image.path for image in first])}
+    return [image.path.name for image, path in zip(second, real_paths([image.path for image in second]), strict=True) if path in paths]
 
 
 def seeded_partition(raw: RawSplit, val_fraction: float, seed: int) -> tuple[RawSplit, RawSplit] | None:
@@ -63,14 +64,19 @@ def seeded_partition(raw: RawSplit, val_fraction: float, seed: int) -> tuple[Raw
     The choice depends on the seed and the set of pictures, not on their order in the file. Copies that Roboflow makes of
     one picture (name.rf.HASH.jpg) stay together.
     """
-    keys = [_origin(image.path) for image in raw.images]
+    in_val = validation_share(raw.images, val_fraction, seed)
+    return None if in_val is None else (select_images(raw, [not value for value in in_val]), select_images(raw, in_val))
+
+
+def validation_share(images: Sequence[RawImage], val_fraction: float, seed: int) -> list[bool] | None:
+    """For each image whether it is kept for validation; None where there are fewer than two different pictures."""
+    keys = [_origin(image.path) for image in images]
     origins = sorted(set(keys))
     if len(origins) < 2:
         return None
     count = min(len(origins) - 1, max(1, round(len(origins) * val_fraction)))
     chosen = {origins[i] for i in np.random.default_rng(seed).permutation(len(origins))[:count]}
-    in_val = [key in chosen for key in keys]
-    return select_images(raw, [not value for value in in_val]), select_images(raw, in_val)
+    return [key in chosen for key in keys]
 
 
 def _origin(path: Path) -> str:

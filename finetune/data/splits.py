@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from backbones.errors import DataError, UsageError
 from finetune.config import DataConfig
@@ -14,18 +15,20 @@ from finetune.data.gather import Gathered, class_map_of, gather, locate, read_so
 from finetune.data.overview import describe, finding_lines, without_empty
 from finetune.data.raw import no_collection
 from finetune.data.sources import SPLITS
-from finetune.data.types import BoxSplit
+from finetune.data.types import BoxSplit, TextSplit
+
+SplitT = TypeVar("SplitT", BoxSplit, TextSplit)
 
 __all__ = ["DataSplits", "Gathered", "gather", "load_annotations", "load_splits", "locate", "splits_of"]
 
 
 @dataclass(frozen=True, eq=False)
-class DataSplits:
-    """All that was found: splits (None where there is none), classes, and what the user should read about them."""
+class DataSplits(Generic[SplitT]):
+    """All that was found: splits of boxes or of words (None where there is none), classes, and what the user should read about them."""
 
-    train: BoxSplit | None
-    val: BoxSplit | None
-    test: BoxSplit | None
+    train: SplitT | None
+    val: SplitT | None
+    test: SplitT | None
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
     summary: tuple[str, ...]
@@ -33,16 +36,21 @@ class DataSplits:
     fingerprint: str
     name: str
 
-    def get(self, split: str) -> BoxSplit:
+    def get(self, split: str) -> SplitT:
         """The split called train, val or test; raise UsageError saying what there is."""
-        found = {name: getattr(self, name) for name in SPLITS}
+        found: dict[str, SplitT | None] = {name: getattr(self, name) for name in SPLITS}
         if found.get(split) is None:
             raise UsageError(f"the data ({self.name}) has no split {split!r}; it has {', '.join(name for name, value in found.items() if value is not None)}")
-        return found[split]
+        return found[split]  # type: ignore[return-value]
 
 
-@no_collection()
-def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
+@overload
+def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes"]) -> DataSplits[BoxSplit]: ...
+@overload
+def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["text"]) -> DataSplits[TextSplit]: ...
+@overload
+def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "text"] | None = None) -> DataSplits[Any]: ...
+def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "text"] | None = None) -> DataSplits[Any]:
     """Find, read and check train, val and test.
 
     Every picture's header is read, so that a missing or truncated picture stops a run before it starts.
@@ -50,11 +58,25 @@ def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
     Args:
         config: The data settings.
         seed: Chooses the validation share where the data has no validation split.
+        wants: "boxes" for a detector of boxes (words become boxes of the class "text", ignored ones difficult), "text" for one of
+            text (data without words is refused), None for what the data has.
 
     Raises:
         DataError: Nothing is found, or what is found cannot be used.
         UsageError: ``include`` or ``rename`` name classes that are not there.
     """
+    from finetune.data.text.boxes import boxes_of_splits  # text data builds on this file
+    from finetune.data.text.kind import data_kind
+    from finetune.data.text.splits import load_text_splits
+
+    if wants == "text" or data_kind(config) == "text":
+        splits = load_text_splits(config, seed)
+        return boxes_of_splits(splits, config) if wants == "boxes" else splits
+    return _load_box_splits(config, seed)
+
+
+@no_collection()
+def _load_box_splits(config: DataConfig, seed: int) -> DataSplits[BoxSplit]:
     findings = Findings()
     gathered = gather(config, seed, findings)
     root, raws, class_map, notes = gathered.root, gathered.raws, gathered.class_map, gathered.notes
@@ -77,7 +99,7 @@ def load_splits(config: DataConfig, seed: int = 0) -> DataSplits:
     )
 
 
-def splits_of(train: BoxSplit | None = None, val: BoxSplit | None = None, test: BoxSplit | None = None, name: str = "splits") -> DataSplits:
+def splits_of(train: BoxSplit | None = None, val: BoxSplit | None = None, test: BoxSplit | None = None, name: str = "splits") -> DataSplits[BoxSplit]:
     """Put splits that are in memory together; raise UsageError when their classes differ or there is none."""
     given = {key: split for key, split in (("train", train), ("val", val), ("test", test)) if split is not None}
     if not given:
@@ -91,8 +113,14 @@ def splits_of(train: BoxSplit | None = None, val: BoxSplit | None = None, test: 
     return DataSplits(train, val, test, first.class_names, first.category_ids, tuple(describe(given)), tuple(class_map.lines()), fingerprint_of(given), name)
 
 
+@overload
+def load_annotations(config: DataConfig, split: str = "val", *, need_images: bool = False, as_written: bool = True, wants: Literal["boxes"]) -> BoxSplit: ...
+@overload
+def load_annotations(config: DataConfig, split: str = "val", *, need_images: bool = False, as_written: bool = True, wants: Literal["text"]) -> TextSplit: ...
+@overload
+def load_annotations(config: DataConfig, split: str = "val", *, need_images: bool = False, as_written: bool = True, wants: Literal["boxes", "text"] | None = None) -> Any: ...
 @no_collection()
-def load_annotations(config: DataConfig, split: str = "val", *, need_images: bool = False, as_written: bool = True) -> BoxSplit:
+def load_annotations(config: DataConfig, split: str = "val", *, need_images: bool = False, as_written: bool = True, wants: Literal["boxes", "text"] | None = None) -> Any:
     """Read ground truth to score a file of predictions with: one annotation file or unsplit folder as a whole, else one split.
 
     Args:
@@ -100,7 +128,15 @@ def load_annotations(config: DataConfig, split: str = "val", *, need_images: boo
         split: Which split, where the data has several.
         need_images: Open the pictures; otherwise sizes are what the annotations declare.
         as_written: Keep boxes exactly as written: not clipped, degenerate ones kept, as pycocotools and the devkit do.
+        wants: As in ``load_splits``.
     """
+    from finetune.data.text.boxes import boxes_of_split
+    from finetune.data.text.kind import data_kind
+    from finetune.data.text.splits import load_text_annotations
+
+    if wants == "text" or data_kind(config) == "text":
+        words = load_text_annotations(config, split, need_images=need_images)
+        return boxes_of_split(words) if wants == "boxes" else words
     _, layout = locate(config)
     name = split if set(layout.sources) - {"train"} else "train"
     if name not in layout.sources:

@@ -68,19 +68,29 @@ class Transform:
 
     def recolour(self, rng: np.random.Generator, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The colour steps alone."""
-        # one generator for all steps: set_random_seed would give every step the same stream, so that a step with p=0.5
-        # would be taken exactly when the others are
-        self.colour.set_random_state(rng, random.Random(int(rng.integers(2**63))))
-        recoloured: NDArray[np.uint8] = self.colour(image=drawn)["image"]
-        return recoloured
+        return recolour(self.colour, rng, drawn)
+
+
+def recolour(colour: A.Compose, rng: np.random.Generator, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Change the colours of [H, W, C] uint8 by the steps of ``build_colour``."""
+    # one generator for all steps: set_random_seed would give every step the same stream, so that a step with p=0.5
+    # would be taken exactly when the others are
+    colour.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+    recoloured: NDArray[np.uint8] = colour(image=drawn)["image"]
+    return recoloured
+
+
+def build_colour(level: str, grey: bool) -> A.Compose:
+    """The colour steps of a level other than "none"."""
+    if level not in _GEOMETRY:
+        raise UsageError(f"augment {level!r} is none of {', '.join(LEVELS)}")
+    return A.Compose(_colour_steps(level, grey))
 
 
 def build_transform(level: str, preprocess: Preprocess) -> Transform:
     """The transform of a level other than "none" (which is ``preprocess.apply``)."""
-    if level not in _GEOMETRY:
-        raise UsageError(f"augment {level!r} is none of {', '.join(LEVELS)}")
-    steps = _colour_steps(level, grey=preprocess.channels == 1)
-    return Transform(_GEOMETRY[level], A.Compose(steps), preprocess)
+    colour = build_colour(level, grey=preprocess.channels == 1)
+    return Transform(_GEOMETRY[level], colour, preprocess)
 
 
 def _colour_steps(level: str, grey: bool) -> list[Any]:

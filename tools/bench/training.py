@@ -102,7 +102,7 @@ class TrainingSide:
 
 def build(side: str, settings: Mapping[str, Any]) -> TrainingSide:
     """A side: "ours" or "theirs"."""
-    if side == "ours":
+    if side == "ours" and settings.get("keep", True):
         keep_freed_memory()
     set_threads(settings["threads"])
     torch.manual_seed(0)

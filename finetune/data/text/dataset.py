@@ -1,0 +1,151 @@
+"""Pictures of a text split, whole or as augmented crops, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from detectors.types import ImageMeta, TextTarget
+from finetune.data.dataset import SampleKey
+from finetune.data.images import read_image
+from finetune.data.packed import PackedStrings
+from finetune.data.preprocess import Affine, to_tensor
+from finetune.data.text.checks import LEAST_LETTERS
+from finetune.data.text.geometry import LEVELS, is_whole, random_crop, random_linear, seen
+from finetune.data.text.quads import Quads, letter_sizes, map_points, mend
+from finetune.data.text_preprocess import TextPreprocess
+from finetune.data.types import TextSplit
+
+_HARDLY = 0.02  # share of a word in the crop: less is no part of the sample
+
+
+class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
+    """Samples of a split: (uint8 image [C, H, W], TextTarget in input pixels, ImageMeta).
+
+    With ``augment`` "none" a sample is the whole picture at the size that ``preprocess`` gives it, with every word of the split in
+    its order. Else it is a crop with the words in it: words that the crop cuts are ignored unless their characters are known, and so
+    are words lower than 6 pixels. Corners that are not clockwise are put in order; words without area are left out of crops.
+
+    Args:
+        split: Pictures and words.
+        preprocess: How a whole picture becomes an input.
+        augment: "none", "light", "medium" or "strong".
+        seed: With epoch, rank and index it decides every random choice.
+        crop_hw: Height and width of augmented samples.
+        pad: Value 0..255 of what lies outside the picture in a crop.
+    """
+
+    def __init__(self, split: TextSplit, preprocess: TextPreprocess, augment: str = "none", seed: int = 0, crop_hw: tuple[int, int] = (640, 640), pad: int = 0) -> None:
+        self.split, self.preprocess, self.augment, self.seed = split, preprocess, augment, seed
+        self.crop_hw, self.pad, self.epoch = crop_hw, pad, 0
+        self._paths = PackedStrings([str(path) for path in split.paths])
+        self._image_ids = PackedStrings(split.image_ids)
+        self._texts = PackedStrings([text.encode("utf-8", "replace").decode() for text in split.texts])
+        self._letters = np.array([len(text.replace(" ", "")) for text in split.texts], np.int64)
+        mended = mend(split.quads)
+        self._quads, self._empty = mended.quads, mended.empty
+        self._colour = None
+        if augment != "none":
+            from finetune.data.transforms import build_colour
+
+            self._colour = build_colour(augment, grey=preprocess.channels == 1)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of plain integer indices; samplers that give SampleKeys say it themselves."""
+        self.epoch = epoch
+
+    def __getitem__(self, key: int | SampleKey) -> tuple[Tensor, TextTarget, ImageMeta]:
+        epoch, rank, index = key if isinstance(key, tuple) else (self.epoch, 0, key)
+        if self._colour is not None:
+            return self._crop(np.random.default_rng((self.seed, epoch, rank, index)), index)
+        hw = self._picture_hw(index)
+        tensor, affine = self.preprocess.apply(read_image(self._paths[index], self.preprocess.channels, hw))
+        rows = np.arange(self.split.offsets[index], self.split.offsets[index + 1])
+        quads = map_points(self._quads[rows], affine)
+        target = self._target(rows, quads, self.split.ignore[rows] | self._empty[rows], affine)
+        return tensor, target, self._meta(index, (tensor.shape[1], tensor.shape[2]), affine)
+
+    def _crop(self, rng: np.random.Generator, index: int) -> tuple[Tensor, TextTarget, ImageMeta]:
+        """An augmented crop, drawn in one resampling step."""
+        from finetune.data.transforms import recolour
+
+        limits, hw = LEVELS[self.augment], self._picture_hw(index)
+        rows = np.arange(self.split.offsets[index], self.split.offsets[index + 1])
+        rows = rows[~self._empty[rows]]
+        linear = random_linear(rng, limits, self.preprocess.ratio(hw))
+        affine = random_crop(rng, limits, linear, hw, self.crop_hw, self._quads[rows], self.split.ignore[rows])
+        image = draw_crop(self._paths[index], hw, affine, self.crop_hw, self.preprocess.channels, self.pad)
+        quads = map_points(self._quads[rows], affine)
+        share = seen(quads, self.crop_hw)
+        there = share > _HARDLY
+        rows, quads, share = rows[there], quads[there], share[there]
+        cut = ~is_whole(share) & (np.diff(self.split.char_offsets)[rows] == 0)
+        ignore = self.split.ignore[rows] | cut | (letter_sizes(quads, self._letters[rows]) < LEAST_LETTERS)
+        target = self._target(rows, quads, ignore, affine)
+        return to_tensor(recolour(self._colour, rng, image)), target, self._meta(index, self.crop_hw, affine)
+
+    def _target(self, rows: NDArray[np.intp], quads: Quads, ignore: NDArray[np.bool_], affine: Affine) -> TextTarget:
+        """Words of the given rows, with their characters where the split knows any."""
+        chars = words = None
+        if len(self.split.char_quads):
+            counts = (self.split.char_offsets[1:] - self.split.char_offsets[:-1])[rows]
+            starts = np.repeat(self.split.char_offsets[rows] - np.concatenate([[0], np.cumsum(counts)[:-1]])[: len(rows)], counts)
+            chars = torch.from_numpy(map_points(self.split.char_quads[starts + np.arange(counts.sum())], affine).astype(np.float32))
+            words = torch.from_numpy(np.repeat(np.arange(len(rows)), counts))
+        texts = tuple(self._texts[row] for row in rows.tolist())
+        return TextTarget(torch.from_numpy(quads.astype(np.float32)), torch.from_numpy(ignore.copy()), texts, chars, words)
+
+    def _picture_hw(self, index: int) -> tuple[int, int]:
+        height, width = self.split.original_hw[index].tolist()
+        return height, width
+
+    def _meta(self, index: int, input_hw: tuple[int, int], affine: Affine) -> ImageMeta:
+        return ImageMeta(self._image_ids[index], self._paths[index], self._picture_hw(index), input_hw, affine)
+
+
+def draw_crop(path: str, picture_hw: tuple[int, int], affine: Affine, crop_hw: tuple[int, int], channels: int, pad: int) -> NDArray[np.uint8]:
+    """Read a picture and draw it through an affine: [crop_h, crop_w, channels] uint8.
+
+    A picture that shrinks to less than half is shrunk by whole numbers first (JPEG while it is decoded), so that no pixel is skipped.
+    """
+    a, b, tx, c, d, ty = affine
+    times = int(1 / np.sqrt(abs(a * d - b * c)))
+    image = read_image(path, channels, picture_hw, 4 if times >= 4 else 2 if times >= 2 else 1)
+    height, width = image.shape[:2]
+    left = int(1 / np.sqrt(abs(a * d - b * c)) * height / picture_hw[0])
+    if left >= 2:
+        small = max(1, height // left), max(1, width // left)
+        image = cv2.resize(image, small[::-1], interpolation=cv2.INTER_AREA).reshape(*small, channels)  # type: ignore[assignment]
+    x, y = picture_hw[1] / image.shape[1], picture_hw[0] / image.shape[0]
+    linear = np.array([[a * x, b * y], [c * x, d * y]])
+    shift = np.array([tx, ty]) + linear.sum(1) / 2 - 0.5  # OpenCV counts from the centres of pixels
+    matrix = np.concatenate([linear, shift[:, None]], axis=1)
+    drawn = cv2.warpAffine(image, matrix, crop_hw[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(pad,) * channels)
+    return drawn.reshape(*crop_hw, channels)  # type: ignore[return-value]
+
+
+def batches_of_one_shape(shapes: Iterable[tuple[int, int]], batch_size: int) -> list[list[int]]:
+    """Rows grouped so that every batch holds inputs of one shape, in the order in which their first row comes; for whole pictures.
+
+    Args:
+        shapes: Height and width of each input.
+        batch_size: Most rows of a batch.
+    """
+    open_batches: dict[tuple[int, int], list[int]] = {}
+    batches: list[list[int]] = []
+    for row, shape in enumerate(shapes):
+        batch = open_batches.get(shape)
+        if batch is None or len(batch) == batch_size:
+            batch = open_batches[shape] = []
+            batches.append(batch)
+        batch.append(row)
+    return batches

@@ -1,0 +1,62 @@
+"""Whether data holds boxes of objects or words of scene text."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from backbones.errors import DataError
+from finetune.config import DataConfig
+from finetune.data.gather import locate
+from finetune.data.splits import DataSplits, load_splits
+from finetune.data.text.boxes import boxes_of_splits
+from finetune.data.text.sources import FORMATS
+from finetune.data.text.splits import load_text_splits, locate_text
+from finetune.data.types import BoxSplit, TextSplit
+
+
+def data_kind(config: DataConfig) -> Literal["boxes", "text"]:
+    """What ``config`` finds: what it says where it names a format, else COCO and VOC first, then the formats of text.
+
+    Raises:
+        DataError: Neither is there.
+    """
+    if config.format in FORMATS:
+        return "text"
+    if config.format != "auto" or config.root == "signs":
+        return "boxes"
+    try:
+        locate(config)
+    except DataError as no_boxes:
+        try:
+            locate_text(config)
+        except DataError:
+            raise no_boxes from None
+        return "text"
+    return "boxes"
+
+
+def load_for_boxes(config: DataConfig, seed: int = 0) -> DataSplits[BoxSplit]:
+    """The splits for a detector of boxes; words become boxes of one class."""
+    return boxes_of_splits(load_text_splits(config, seed), config) if data_kind(config) == "text" else load_splits(config, seed)
+
+
+def load_for_words(config: DataConfig, seed: int = 0) -> DataSplits[TextSplit]:
+    """The splits for a detector of words.
+
+    Raises:
+        DataError: What is found are boxes, or nothing.
+    """
+    try:
+        return load_text_splits(config, seed)
+    except DataError as error:
+        if config.root != "signs" and _holds_boxes(config):
+            remedy = "choose a detector for boxes (--detector ssdlite), or data in one of the formats of text (docs/data.md)"
+            raise DataError(f"{config.root} holds boxes of objects, no words of scene text: {remedy}") from error
+        raise
+
+
+def _holds_boxes(config: DataConfig) -> bool:
+    try:
+        return data_kind(config) == "boxes"
+    except DataError:
+        return False

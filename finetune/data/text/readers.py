@@ -1,0 +1,22 @@
+"""The reader of each format of scene text."""
+
+from __future__ import annotations
+
+from finetune.data.findings import Findings
+from finetune.data.text.characters import characters_in
+from finetune.data.text.icdar import read_icdar
+from finetune.data.text.pairs import TextPair, pair_files
+from finetune.data.text.raw import RawText
+from finetune.data.text.sources import TextSource, files_of, look_into
+
+
+def read_text_source(source: TextSource, findings: Findings, *, need_images: bool = True) -> RawText:
+    """Read the words of one source; what cannot be read is told to ``findings``."""
+    return read_icdar(pairs_of(source, findings, need_images), findings)
+
+
+def pairs_of(source: TextSource, findings: Findings, need_images: bool = True) -> list[TextPair]:
+    """Annotation files of a source and their pictures."""
+    folder = look_into(source.place, source.place)
+    characters = {stem: file for place in source.char_dirs for stem, file in characters_in(place).items()}
+    return pair_files([source.place / name for name in files_of(folder, source.format)], source.image_dirs, findings, characters=characters, need_images=need_images)
