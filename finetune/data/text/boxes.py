@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from finetune.config import DataConfig
 from finetune.data.assemble import fingerprint_of
@@ -26,7 +27,7 @@ def boxes_of_split(split: TextSplit, clip: bool = False) -> BoxSplit:
     """
     boxes = np.concatenate([split.quads.min(1), split.quads.max(1)], axis=1) if len(split.quads) else np.zeros((0, 4))
     image_of = np.repeat(np.arange(len(split)), np.diff(split.offsets))
-    keep = np.ones(len(boxes), np.bool_)
+    keep: NDArray[np.bool_] = np.ones(len(boxes), np.bool_)
     if clip:
         boxes = np.clip(boxes, 0, split.original_hw[image_of][:, [1, 0, 1, 0]].astype(np.float64))
         keep = (boxes[:, 2:] > boxes[:, :2]).all(1)

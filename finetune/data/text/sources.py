@@ -17,7 +17,7 @@ FORMATS: tuple[TextFormat, ...] = ("icdar", "totaltext", "ctw1500", "synthtext")
 SYNTHTEXT = "gt.mat"
 _SAMPLED = 12  # files of a folder that are looked into
 _HEAD = 4096  # bytes of each
-_GT_NAME = re.compile(r"(?:poly_|rect_)?gt_", re.IGNORECASE)
+_TRUTH_NAME = re.compile(r"(?:poly_|rect_)?gt_", re.IGNORECASE)
 _TOTALTEXT = re.compile(r"\s*x\s*:\s*\[\[")
 
 
@@ -73,15 +73,15 @@ def format_of(folder: Folder) -> TextFormat | None:
     """The format of the annotation files of a folder, or None where there are none."""
     if SYNTHTEXT in folder.mats:
         return "synthtext"
-    texts = sorted(folder.texts, key=lambda name: _GT_NAME.match(name) is None)[:_SAMPLED]
+    texts = sorted(folder.texts, key=lambda name: _TRUTH_NAME.match(name) is None)[:_SAMPLED]
     votes = [found for name in texts if (found := _format_of_text(_head(folder.path / name))) is not None]
     if votes:
         return max(FORMATS, key=votes.count)
     if any(b"<segs" in _head(folder.path / name) for name in folder.xmls[:_SAMPLED]):
         return "ctw1500"
-    if any(_GT_NAME.match(name) for name in folder.mats):
+    if any(_TRUTH_NAME.match(name) for name in folder.mats):
         return "totaltext"
-    return "icdar" if any(_GT_NAME.match(name) for name in texts) else None  # broken or without a word: shown, or read
+    return "icdar" if any(_TRUTH_NAME.match(name) for name in texts) else None  # broken or without a word: shown, or read
 
 
 def files_of(folder: Folder, kind: TextFormat) -> Sequence[str]:
@@ -90,7 +90,7 @@ def files_of(folder: Folder, kind: TextFormat) -> Sequence[str]:
         return folder.xmls or folder.texts
     if kind == "totaltext":
         return folder.texts or folder.mats
-    named = [name for name in folder.texts if _GT_NAME.match(name)]
+    named = [name for name in folder.texts if _TRUTH_NAME.match(name)]
     return named if named and len(named) * 2 >= len(folder.texts) else [name for name in folder.texts if not _is_list(folder.path / name)]
 
 
