@@ -26,6 +26,7 @@ DOORWAYS = {
     "jsonargparse": ("finetune/verbs.py", "finetune/cli.py"),
     "cv2": ("detectors/craft/decode.py", "detectors/craft/outline.py", "finetune/datamodule.py", "finetune/data/*", "finetune/check/pictures.py", "finetune/samples/*", "finetune/drawing.py", "finetune/word_drawing.py"),
     "matplotlib": ("finetune/curves.py", "finetune/drawing.py", "finetune/samples/*"),
+    "scipy": ("finetune/data/text/mat_file.py",),
     "torchmetrics": (),
 }
 FORBIDDEN_FILES = {"utils", "misc", "helpers", "common", "util", "helper"}

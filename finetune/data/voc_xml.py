@@ -18,6 +18,19 @@ _DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding=["']([\w.-]+)["'][^>]*\?
 
 def parse_xml(xml: Path) -> ET.Element:
     """Return the <annotation> of a file; raise DataError when it is unreadable, malformed, something else, or declares entities."""
+    root = parse_any_xml(xml)
+    inside = root.findall("annotation")
+    if root.tag != "annotation" and len(inside) == 1:
+        return inside[0]
+    if root.tag != "annotation":
+        hint = "this is CVAT's own format: export as PASCAL VOC or COCO" if root.tag == "annotations" and root.find("image") is not None else "export it as PASCAL VOC"
+        several = f" with {len(inside)} <annotation> in it, where every picture needs its own file" if inside else ""
+        raise DataError(f"{xml}: the root element of a VOC annotation is <annotation>, not <{root.tag[:60]}>{several}; {hint}")
+    return root
+
+
+def parse_any_xml(xml: Path) -> ET.Element:
+    """Return the root of a file, names without their namespace; raise DataError when it is unreadable, malformed, or declares entities."""
     content = read_bytes(xml)
     if b"<!ENTITY" in content.replace(b"\0", b""):
         raise DataError(f"{xml}: declares XML entities, which annotations do not need and which can exhaust memory; take the DOCTYPE out")
@@ -28,13 +41,6 @@ def parse_xml(xml: Path) -> ET.Element:
     if root.tag.startswith("{"):  # a namespace
         for item in root.iter():
             item.tag = item.tag.rpartition("}")[2]
-    inside = root.findall("annotation")
-    if root.tag != "annotation" and len(inside) == 1:
-        return inside[0]
-    if root.tag != "annotation":
-        hint = "this is CVAT's own format: export as PASCAL VOC or COCO" if root.tag == "annotations" and root.find("image") is not None else "export it as PASCAL VOC"
-        several = f" with {len(inside)} <annotation> in it, where every picture needs its own file" if inside else ""
-        raise DataError(f"{xml}: the root element of a VOC annotation is <annotation>, not <{root.tag[:60]}>{several}; {hint}")
     return root
 
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from finetune.data.findings import Findings
 from finetune.data.text.characters import characters_in
+from finetune.data.text.curved import read_ctw1500, read_totaltext
 from finetune.data.text.icdar import read_icdar
 from finetune.data.text.pairs import TextPair, pair_files
 from finetune.data.text.raw import RawText
 from finetune.data.text.sources import TextSource, files_of, look_into
+from finetune.data.text.synthtext import read_synthtext
+
+_READERS = {"icdar": read_icdar, "totaltext": read_totaltext, "ctw1500": read_ctw1500}
 
 
 def read_text_source(source: TextSource, findings: Findings, *, need_images: bool = True) -> RawText:
     """Read the words of one source; what cannot be read is told to ``findings``."""
-    return read_icdar(pairs_of(source, findings, need_images), findings)
+    if source.format == "synthtext":
+        return read_synthtext(source, findings, need_images=need_images)
+    return _READERS[source.format](pairs_of(source, findings, need_images), findings)
 
 
 def pairs_of(source: TextSource, findings: Findings, need_images: bool = True) -> list[TextPair]:
