@@ -72,5 +72,6 @@ def cut_word(image: NDArray[np.uint8], quad: NDArray[Any]) -> NDArray[np.uint8]:
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     width, height = max(_LEAST_SIDE, round(float(max(sides[0], sides[2])))), max(_LEAST_SIDE, round(float(max(sides[1], sides[3]))))
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    upright = cv2.warpPerspective(image, cv2.getPerspectiveTransform(corners, target), (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    half = np.float32(0.5)  # OpenCV counts from the centres of pixels
+    upright = cv2.warpPerspective(image, cv2.getPerspectiveTransform(corners - half, target - half), (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return upright.reshape(height, width, -1)  # type: ignore[return-value]
