@@ -14,7 +14,7 @@ class DataConfig:
     """Where images and annotations are and how they reach the network.
 
     Args:
-        root: Folder or annotation file of a COCO or VOC data set, or "signs" for the embedded sample set.
+        root: Folder or annotation file of a data set (COCO, VOC; ICDAR, TotalText, CTW1500, SynthText), "signs" for the embedded sample set, or "words" for drawn words.
         format: Annotation format; "auto" looks at the files.
         train: Annotation files or split names of the training split; none means: find them (see docs/data.md).
         val: The same for validation; none found means a seeded share of train.
@@ -25,7 +25,7 @@ class DataConfig:
         rename: Old class name to new class name; two old names with one new name are merged.
         one_based: VOC only: coordinates count pixels from 1, as in the devkit.
         keep_empty: Keep images without boxes as negatives.
-        input_size: Network input, height and width in pixels.
+        input_size: Network input, height and width in pixels; of text detectors that of training crops.
         resize: "stretch" to the input size, or "letterbox" (keep the shape, pad).
         augment: Strength of training augmentation.
         mosaic: Share of training samples made of four pictures; not in the last epochs.

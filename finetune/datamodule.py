@@ -23,7 +23,7 @@ from finetune.data.samplers import EvalSampler, TrainSampler
 from finetune.data.splits import DataSplits, locate, splits_of
 from finetune.data.text.dataset import TextDataset
 from finetune.data.text.kind import load_for_boxes, load_for_words
-from finetune.data.text.splits import locate_text
+from finetune.data.text.splits import EMBEDDED, locate_text
 from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import BoxSplit, TextSplit
 
@@ -104,7 +104,7 @@ class DetectionDataModule(pl.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Draw the sample set if it is asked for: once, by one process."""
-        if self._splits is None and self.config.root == "signs":
+        if self._splits is None and self.config.root in EMBEDDED:
             locate_text(self.config) if self.finds_words else locate(self.config)
 
     def setup(self, stage: str | None = None) -> None:

@@ -174,7 +174,7 @@ class RunFolder:
 
 def data_name(config: RunConfig) -> str:
     """A short name of the data: the folder or file name of its root."""
-    if config.data.root == "signs":
-        return "signs"
+    if config.data.root in ("signs", "words"):
+        return config.data.root
     path = Path(config.data.root).expanduser()
     return (path.resolve().name if path.name in ("", ".", "..") else path.stem if path.suffix else path.name) or "data"

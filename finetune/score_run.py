@@ -15,7 +15,7 @@ from detectors.types import Detections, ImageMeta, TextDetections
 from finetune.config import DataConfig
 from finetune.console import console
 from finetune.data.text.kind import load_for_words
-from finetune.data.text.splits import load_text_annotations
+from finetune.data.text.splits import EMBEDDED, load_text_annotations
 from finetune.data.types import BoxSplit, TextSplit
 from finetune.evaluation import TEXT_PROTOCOLS, create_evaluator
 from finetune.evaluation.submission import write_submission
@@ -68,7 +68,7 @@ def _words_of(loaded: LoadedRun, options: EvaluateOptions, split: str) -> TextSp
     config = loaded.config.data
     if loaded.record is None and config == DataConfig():
         raise UsageError("these weights have no data of their own: give --data FOLDER")
-    if config.root != "signs" and not Path(config.root).expanduser().exists():
+    if config.root not in EMBEDDED and not Path(config.root).expanduser().exists():
         raise DataError(f"the data of this run, {config.root}, are not there: say where they are with --data")
     return load_for_words(config, loaded.config.seed).get(split)
 

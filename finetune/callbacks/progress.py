@@ -27,6 +27,7 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+_SHOWN = ("AP50", "AP", "mAP", "precision", "recall", "hmean")  # figures of an evaluation that stand in the line of an epoch
 
 
 class ProgressLines(pl.Callback):
@@ -115,7 +116,7 @@ def epoch_line(row: Mapping[str, float | None], epochs: int, evaluation: Evaluat
     cells = [f"epoch {int(row['epoch'] or 0):>{width}}/{epochs}", f"loss {row.get('train/loss') or 0.0:.3f}" + (f" ({', '.join(parts)})" if len(parts) > 1 else "")]
     if row.get("val/loss") is not None:
         cells.append(f"val loss {row['val/loss']:.3f}")
-    shown = [f"{key} {_figure(row[f'val/{name}/{key}'])}" for name in (evaluation.protocols if evaluation else ()) for key in ("AP50", "AP", "mAP", "precision", "recall", "hmean") if f"val/{name}/{key}" in row]
+    shown = [f"{key} {_figure(row[f'val/{name}/{key}'])}" for name in (evaluation.protocols if evaluation else ()) for key in _SHOWN if f"val/{name}/{key}" in row]
     if shown:
         cells.append(", ".join(shown) + (" (best)" if best else ""))
     rates = [value for name, value in row.items() if name.startswith("lr/") and value is not None]

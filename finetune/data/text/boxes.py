@@ -30,7 +30,7 @@ def boxes_of_split(split: TextSplit, clip: bool = False) -> BoxSplit:
     keep: NDArray[np.bool_] = np.ones(len(boxes), np.bool_)
     if clip:
         boxes = np.clip(boxes, 0, split.original_hw[image_of][:, [1, 0, 1, 0]].astype(np.float64))
-        keep = (boxes[:, 2:] > boxes[:, :2]).all(1)
+        keep = np.asarray((boxes[:, 2:] > boxes[:, :2]).all(1), np.bool_)
     boxes, rows = boxes[keep], np.flatnonzero(keep)
     counts = np.bincount(image_of[keep], minlength=len(split))
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)

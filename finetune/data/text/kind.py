@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from backbones.errors import DataError
@@ -10,7 +11,7 @@ from finetune.data.gather import locate
 from finetune.data.splits import DataSplits, load_splits
 from finetune.data.text.boxes import boxes_of_splits
 from finetune.data.text.sources import FORMATS
-from finetune.data.text.splits import load_text_splits, locate_text
+from finetune.data.text.splits import EMBEDDED, load_text_splits, locate_text
 from finetune.data.types import BoxSplit, TextSplit
 
 
@@ -21,6 +22,8 @@ def data_kind(config: DataConfig) -> Literal["boxes", "text"]:
         DataError: Neither is there.
     """
     if config.format in FORMATS:
+        return "text"
+    if config.root == "words" and not Path("words").exists():
         return "text"
     if config.format != "auto" or config.root == "signs":
         return "boxes"
@@ -49,7 +52,7 @@ def load_for_words(config: DataConfig, seed: int = 0) -> DataSplits[TextSplit]:
     try:
         return load_text_splits(config, seed)
     except DataError as error:
-        if config.root != "signs" and _holds_boxes(config):
+        if config.root not in EMBEDDED and _holds_boxes(config):
             remedy = "choose a detector for boxes (--detector ssdlite), or data in one of the formats of text (docs/data.md)"
             raise DataError(f"{config.root} holds boxes of objects, no words of scene text: {remedy}") from error
         raise

@@ -30,6 +30,8 @@ from finetune.data.types import TextSplit
 
 __all__ = ["GatheredText", "gather_text", "load_text_annotations", "load_text_splits", "locate_text"]
 
+EMBEDDED = ("signs", "words")  # sets that are drawn here; signs has boxes, too
+
 
 @dataclass(frozen=True, eq=False)
 class GatheredText:
@@ -120,10 +122,10 @@ def gather_text(config: DataConfig, seed: int, findings: Findings) -> GatheredTe
 
 def locate_text(config: DataConfig) -> tuple[Path, TextLayout]:
     """The root folder and the layout in it, explicit settings included."""
-    if config.root == "signs" and not Path("signs").exists():
-        from finetune.samples import ensure_signs
+    if config.root in EMBEDDED and not Path(config.root).exists():
+        from finetune.samples import ensure_signs, ensure_words
 
-        root = Path(ensure_signs())
+        root = ensure_signs() if config.root == "signs" else ensure_words()
     else:
         root = expand(config.root)
     images = expand(config.images) if config.images else None
@@ -156,7 +158,7 @@ def scales_of(split: TextSplit, config: DataConfig) -> np.ndarray:
 
 def name_of(config: DataConfig, root: Path) -> str:
     """The name of a data set, as runs have it."""
-    return "signs" if config.root == "signs" else root.resolve().parent.name if root.is_file() else root.resolve().name
+    return config.root if config.root in EMBEDDED else root.resolve().parent.name if root.is_file() else root.resolve().name
 
 
 def describe_text(splits: Mapping[str, TextSplit], root: str = "the data") -> list[str]:
