@@ -17,6 +17,7 @@ from finetune.console import console
 from finetune.run_log import RunLog
 
 _REDRAW = 0.2  # seconds between changes of the bar
+_SHOWN = ("AP50", "AP", "mAP", "precision", "recall", "hmean")  # figures of an evaluation that stand in the line of an epoch
 
 
 def duration(seconds: float) -> str:
@@ -27,7 +28,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-_SHOWN = ("AP50", "AP", "mAP", "precision", "recall", "hmean")  # figures of an evaluation that stand in the line of an epoch
 
 
 class ProgressLines(pl.Callback):

@@ -129,7 +129,7 @@ def _predict(loaded: LoadedRun, paths: Sequence[Path], least: np.ndarray[Any, np
                     found.faults.append(image.fault)
                     bar.console.print(f"left out: {image.fault}", markup=False)
             whole = [image for image in batch if image.pixels is not None]
-            kept = [_keep(detections, least) for detections in loaded.predict([image.pixels for image in whole if image.pixels is not None])]
+            kept: list[Any] = [_keep(detections, least) for detections in loaded.predict([image.pixels for image in whole if image.pixels is not None])]
             _finish(drawing)
             drawing = []
             for image, detections in zip(whole, kept, strict=True):
