@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_every_yaml_of_the_checkout_is_shipped() -> None:
-    on_disk = {path.relative_to(ROOT / "configs").with_suffix("").as_posix().removeprefix("detection/") for path in (ROOT / "configs").rglob("*.yaml")}
+    on_disk = {path.relative_to(ROOT / "configs").with_suffix("").as_posix().removeprefix("detection/").removeprefix("text/") for path in (ROOT / "configs").rglob("*.yaml")}
     assert set(list_configs()) == on_disk
     assert {"ssdlite_bccd", "ssdlite_reference", "smoke/tiny"} <= on_disk
 
@@ -32,19 +33,29 @@ def test_shipped_config_is_right_and_says_what_it_is_for(name: str) -> None:
 @pytest.mark.parametrize("name", list_configs())
 def test_shipped_config_builds_and_runs(name: str) -> None:
     """Random weights, the config's own input size, two blank images, three classes: outputs decode, the loss is finite."""
-    from detectors.types import BoxTarget
+    from detectors.registry import TEXT_DETECTORS
+    from detectors.types import BoxTarget, TextTarget
     from finetune.build import build_detector
 
     config = build_options(VERBS["train"], check_run(read_settings(name)[0]).tree).run
     detector = build_detector(config, 3, weights="none").train()
     height, width = config.data.input_size
     outputs = detector(torch.randn(2, config.data.channels, height, width))
+    if config.detector.name in TEXT_DETECTORS:
+        quads = torch.tensor([[[8.0, 8.0], [60.0, 8.0], [60.0, 30.0], [8.0, 30.0]]])
+        words: list[Any] = [TextTarget(quads, torch.tensor([False]), ("word",)), TextTarget(torch.zeros(0, 4, 2), torch.zeros(0, dtype=torch.bool))]
+        check_runs(detector, outputs, words, (height, width))
+        return
     target = BoxTarget(torch.tensor([[8.0, 8.0, 60.0, 70.0]]), torch.tensor([1]), torch.tensor([False]))
     empty = BoxTarget(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.bool))
-    total = torch.stack(list(detector.loss(outputs, [target, empty]).values())).sum()
+    check_runs(detector, outputs, [target, empty], (height, width))
+
+
+def check_runs(detector: Any, outputs: Any, targets: list[Any], input_hw: tuple[int, int]) -> None:
+    total = torch.stack(list(detector.loss(outputs, targets).values())).sum()
     assert torch.isfinite(total)
     assert total > 0
-    assert len(detector.eval().decode(outputs, (height, width))) == 2
+    assert len(detector.eval().decode(outputs, input_hw)) == 2
 
 
 @pytest.mark.parametrize("name", ["ssdlite_bccd", "ssdlite_bccd.yaml", "detection/ssdlite_bccd", "configs/detection/ssdlite_bccd.yaml", "smoke/tiny"])
