@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from finetune.check.coverage import AnchorPlan, Coverage, cover, plan_of
 from finetune.check.picture_checks import check_copies, check_pictures, check_unlisted
 from finetune.check.pictures import Picture, PictureTable, scan_pictures
 from finetune.check.voc_checks import check_one_based, check_unlisted_xml
+from finetune.check.words import examine_words, gather_words
 from finetune.config import RunConfig
 from finetune.data.assemble import build_split
 from finetune.data.box_checks import check_boxes, note_rows
@@ -23,6 +25,8 @@ from finetune.data.gather import Gathered, gather
 from finetune.data.kinds import ANCHOR_LOW, ANCHOR_SHARED, PICTURE_EMPTY, TRAIN_EMPTY
 from finetune.data.partition import select_images
 from finetune.data.raw import RawSplit
+from finetune.data.text.kind import data_kind
+from finetune.data.text.raw import RawText
 from finetune.data.types import BoxSplit
 
 Advance = Callable[[str, int, int], None]  # what is done, how many more, of how many
@@ -46,7 +50,7 @@ class Examination:
 
     config: RunConfig
     gathered: Gathered
-    raws: Mapping[str, RawSplit]
+    raws: Mapping[str, RawSplit | RawText]
     splits: Mapping[str, BoxSplit]
     table: PictureTable
     findings: Findings
@@ -91,26 +95,32 @@ def examine(
     """
     started, data = time.perf_counter(), config.data
     findings = Findings(lenient=True)
-    gathered = gather(data, config.seed, findings)
+    words = data_kind(data) == "text"
+    gathered = gather_words(data, config.seed, findings) if words else gather(data, config.seed, findings)
     listed = {name: [image.path for image in raw.images] for name, raw in gathered.raws.items()}
     paths = list(dict.fromkeys(path for part in listed.values() for path in part))
     fresh = [path for path in paths if path not in (known or {})]
     pictures = {**(known or {}), **scan_pictures(fresh, threads, lambda more: advance("decoding pictures", more, len(fresh))).by_path()}
     table = PictureTable(tuple(paths), tuple(pictures[path] for path in paths))
-    raws, splits = {}, {}
+    raws: dict[str, Any] = {}
+    splits: dict[str, BoxSplit] = {}
     for name, raw in gathered.raws.items():
         check_pictures(pictures, listed[name], name, findings)
         usable = [(header := pictures[path].header) is not None and not pictures[path].fault for path in listed[name]]
-        raws[name] = select_images(raw, usable)
         headers = [header for path in listed[name] if not pictures[path].fault and (header := pictures[path].header) is not None]
+        if isinstance(raw, RawText):
+            raws[name], splits[name] = examine_words(name, raw, usable, headers, data, findings)
+            continue
+        raws[name] = select_images(raw, usable)
         splits[name] = build_split(name, raws[name], gathered.class_map, findings, headers=headers)
         check_boxes(splits[name], raws[name].images, data.input_size, data.resize, findings, thorough=True)
         check_one_based(name, raw, {path: pictures[path].header for path in listed[name]}, findings)
         _check_empty(name, raws[name], splits[name], findings)
-    check_classes(splits, [category for raw in gathered.raws.values() for category in raw.categories], gathered.root, findings)
+    check_classes(splits, [category for raw in gathered.raws.values() if isinstance(raw, RawSplit) for category in raw.categories], gathered.root, findings)
     check_copies(table, listed, findings, near, threads, lambda more: advance("comparing pictures", more, len(paths)))
     check_unlisted(paths, findings)
-    check_unlisted_xml(gathered.layout, gathered.raws, findings)
+    if not words:
+        check_unlisted_xml(gathered.layout, gathered.raws, findings)
     plan, covers, notes = _check_anchors(config, raws, splits, findings) if anchors else (None, (), [])
     findings.split = ""
     return Examination(config, gathered, raws, splits, table, findings, plan, covers, (*gathered.notes[1:], *notes), time.perf_counter() - started)
@@ -123,7 +133,7 @@ def _check_empty(name: str, raw: RawSplit, split: BoxSplit, findings: Findings) 
         findings.add(TRAIN_EMPTY, raw.images[0].annotation_file if raw.images else Path(name))
 
 
-def _check_anchors(config: RunConfig, raws: Mapping[str, RawSplit], splits: Mapping[str, BoxSplit], findings: Findings) -> tuple[AnchorPlan | None, tuple[Coverage, ...], list[str]]:
+def _check_anchors(config: RunConfig, raws: Mapping[str, Any], splits: Mapping[str, BoxSplit], findings: Findings) -> tuple[AnchorPlan | None, tuple[Coverage, ...], list[str]]:
     """Lay the anchors of the detector that would be trained, and note the boxes that they miss."""
     if not any(len(split.boxes) for split in splits.values()):
         return None, (), []

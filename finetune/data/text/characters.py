@@ -41,7 +41,8 @@ def add_characters(words: RawWords, pair: TextPair, findings: Findings) -> RawWo
         fault, remedy = fault_and_remedy(error, pair.characters)
         findings.add(CHARS_UNREADABLE, pair.characters, value=f"({fault})", remedy=remedy, image=pair.picture)
         return words
-    owner = _owners(words, groups)
+    in_order = pair.characters.suffix.lower() == ".json" and [text for _, text in groups] == _expected(words, groups)
+    owner = np.arange(len(groups)) if in_order else _owners(words, groups)
     chars: list[NDArray[np.float64]] = [np.zeros((0, 4, 2)) for _ in range(words.total)]
     for (quads, text), row in zip(groups, owner, strict=True):
         if row < 0:
@@ -49,6 +50,13 @@ def add_characters(words: RawWords, pair: TextPair, findings: Findings) -> RawWo
         else:
             chars[row] = np.concatenate([chars[row], quads])
     return words._replace(char_counts=np.array([len(part) for part in chars], np.int64), char_quads=np.concatenate(chars))
+
+
+def _expected(words: RawWords, groups: list[Group]) -> list[str]:
+    """The texts that groups have which stand in the order of the words; an ignored word has no text of its own."""
+    if len(groups) != words.total:
+        return []
+    return [text if skip else own for own, skip, (_, text) in zip(words.texts, words.ignore.tolist(), groups, strict=True)]
 
 
 def _json_groups(file: Path) -> list[Group]:
