@@ -20,7 +20,7 @@ from backbones.weight_packages import WEIGHT_PACKAGES, find_weight_package
 
 logger = logging.getLogger("backbones")
 Built = TypeVar("Built")
-_WRAPPERS = ("state_dict", "model", "model_state_dict", "module", "weights")
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "module", "weights", "craft")  # the last is EasyOCR's trainer
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 _SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".safetensors")
 

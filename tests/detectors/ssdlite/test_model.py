@@ -162,7 +162,7 @@ def test_wrong_settings_say_what_is_allowed(changes: dict[str, Any], said: str) 
 
 
 def test_registry() -> None:
-    assert list_detectors() == ("ssdlite",)
+    assert list_detectors() == ("craft", "craftlite", "craftlite-tiny", "ssdlite")
     assert isinstance(create_detector("ssdlite", create_backbone("test_efficientnet", weights="none"), num_classes=2), SSDLite)
     with pytest.raises(UsageError, match="did you mean 'ssdlite'"):
         create_detector("ssd_lite")
