@@ -1,4 +1,4 @@
-"""The batch that takes most memory: every picture with as many boxes as any training sample can have."""
+"""The batch that takes most memory: every picture with as many boxes, or words, as any training sample can have."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detectors.types import Batch, BoxTarget, ImageMeta
+from detectors.types import Batch, BoxTarget, ImageMeta, TextTarget
 from finetune.config import DataConfig
 from finetune.data.dataset import DetectionDataset
 from finetune.data.preprocess import Preprocess
-from finetune.data.types import BoxSplit
+from finetune.data.text.dataset import TextDataset
+from finetune.data.text_preprocess import TextPreprocess
+from finetune.data.types import BoxSplit, TextSplit
 
 _PICTURES_OF_A_MOSAIC = 4
 _PASTED = 3  # boxes that copy-paste adds at most
@@ -23,28 +25,28 @@ class WorstCase:
     """One sample that stands for every picture of a batch.
 
     Args:
-        image: [C, H, W] uint8, the training picture with most boxes.
-        target: Its boxes, repeated until there are as many as augmentation can bring together.
+        image: [C, H, W] uint8, the training picture with most boxes or words.
+        target: Its boxes, repeated until there are as many as augmentation can bring together; or its words, as if a crop held all of them.
         meta: Where it comes from.
-        boxes_of_picture: Boxes of the picture itself.
+        boxes_of_picture: Boxes or words of the picture itself.
     """
 
     image: Tensor
-    target: BoxTarget
+    target: BoxTarget | TextTarget
     meta: ImageMeta
     boxes_of_picture: int
 
     @property
     def boxes(self) -> int:
-        """Boxes of every picture of a batch."""
-        return len(self.target.boxes)
+        """Boxes or words of every picture of a batch."""
+        return len(self.target.quads if isinstance(self.target, TextTarget) else self.target.boxes)
 
     def batch(self, size: int) -> Batch:
         """So many pictures, all of them the worst."""
         return Batch(self.image.expand(size, *self.image.shape).contiguous(), [self.target] * size, [self.meta] * size)
 
 
-def worst_case(split: BoxSplit, data: DataConfig) -> WorstCase:
+def worst_case(split: BoxSplit | TextSplit, data: DataConfig) -> WorstCase:
     """The crowded sample of a training split.
 
     Args:
@@ -53,12 +55,24 @@ def worst_case(split: BoxSplit, data: DataConfig) -> WorstCase:
     """
     counts = np.diff(split.offsets)
     index = int(counts.argmax())
+    if isinstance(split, TextSplit):
+        return _crowded_crop(split, index, data)
     preprocess = Preprocess((data.input_size[0], data.input_size[1]), data.resize, data.channels)
     image, target, meta = DetectionDataset(split, preprocess)[index]
     own = len(target.boxes)
     rows = torch.arange(most_boxes(own, data)) % max(1, own)
     repeated = BoxTarget(target.boxes[rows], target.labels[rows], target.ignore[rows]) if own else target
     return WorstCase(image, repeated, meta, own)
+
+
+def _crowded_crop(split: TextSplit, index: int, data: DataConfig) -> WorstCase:
+    """The picture drawn into a training crop as a whole, so that all its words are in it."""
+    crop_hw = data.input_size[0], data.input_size[1]
+    whole, target, meta = TextDataset(split, TextPreprocess(canvas=max(32, min(crop_hw)), mag_ratio=100.0, channels=data.channels))[index]
+    image = torch.zeros(data.channels, *crop_hw, dtype=torch.uint8)
+    height, width = min(crop_hw[0], whole.shape[1]), min(crop_hw[1], whole.shape[2])
+    image[:, :height, :width] = whole[:, :height, :width]
+    return WorstCase(image, target, meta, len(target.quads))
 
 
 def most_boxes(of_a_picture: int, data: DataConfig) -> int:

@@ -161,6 +161,15 @@ def test_settings_of_text_detectors_come_from_their_own_defaults(capsys: pytest.
     assert "- coco" in capsys.readouterr().out
 
 
+def test_a_dry_run_trains_steps_and_writes_nothing(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--backbone", "test_efficientnet", "--backbone.weights", "none", "--data.input_size", "96", "96", "--craft.widths", "16", "16", "--train.epochs", "2", "--train.accelerator", "cpu"]
+    assert main(["train", "--detector", "craftlite", "--data", str(data), *words, "--dry-run", "--json", str(tmp_path / "d.json")]) == 0
+    printed = capsys.readouterr().out
+    assert "maps at stride 2" in printed
+    assert "anchors" not in printed
+    assert json.loads((tmp_path / "d.json").read_text())["losses"].keys() == {"region", "affinity"}
+
+
 def test_samples_do_not_depend_on_the_loader(data: Path) -> None:
     from finetune.build import build_datamodule
 
