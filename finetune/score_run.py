@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from backbones.errors import DataError, UsageError
 from detectors.types import Detections, ImageMeta, TextDetections
@@ -20,15 +21,16 @@ from finetune.data.types import BoxSplit, TextSplit
 from finetune.evaluation import TEXT_PROTOCOLS, create_evaluator
 from finetune.evaluation.submission import write_submission
 from finetune.evaluation.truth import SPLITS, check_split, load_other_truth, load_run_truth
-from finetune.load import LoadedRun, load_detector, load_run
 from finetune.options import EvaluateOptions
 from finetune.read_ahead import progress_bar, read_ahead
 from finetune.text_settings import TextChanges, apply_changes, best_of, flags_of, sweep_settings, text_conditions
 
 if TYPE_CHECKING:
     from finetune.evaluation.base import Evaluator
+    from finetune.load import LoadedRun
 
 _SWEEPABLE = tuple(name for name in SPLITS if name != "test")
+_AS_IT_IS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _TEXT_BATCH = 1  # whole pictures of text are large and of many sizes
 
 
@@ -38,6 +40,8 @@ def load_to_score(options: EvaluateOptions) -> LoadedRun:
     Raises:
         UsageError: It is not there, or an option does not fit it.
     """
+    from finetune.load import load_detector, load_run
+
     if options.detector is not None:
         loaded = load_detector(options.detector, options.weights, options.device)
     elif options.run is not None:
@@ -102,7 +106,8 @@ def sweep(loaded: LoadedRun, options: EvaluateOptions) -> tuple[LoadedRun, str]:
     evaluators = [create_evaluator(protocol, truth) for _ in settings]
     from detectors.craft.decode import decode_many
 
-    for outputs, inputs, metas in _looks(loaded, truth, _TEXT_BATCH, f"sweeping thresholds on {split}"):
+    for images, metas in _pictures(loaded, truth, _TEXT_BATCH, f"sweeping thresholds on {split}"):
+        outputs, inputs = loaded.look(images)
         for found, own_input, meta in zip(decode_many(outputs.maps, settings), inputs, metas, strict=True):
             for evaluator, detections in zip(evaluators, found, strict=True):
                 evaluator.process(loaded.map_back([detections], [own_input]), [meta])
@@ -118,23 +123,23 @@ def sweep(loaded: LoadedRun, options: EvaluateOptions) -> tuple[LoadedRun, str]:
 def detect(loaded: LoadedRun, truth: BoxSplit | TextSplit, evaluators: Sequence[Evaluator], batch_size: int) -> None:
     """Run the network over the pictures of a split and hand what it finds to the evaluators."""
     relabel = _relabelling(loaded, truth)
-    for outputs, inputs, metas in _looks(loaded, truth, _TEXT_BATCH if loaded.finds_words else batch_size, f"evaluating {truth.name}"):
-        found = [relabel(detections) for detections in loaded.map_back(loaded.detector.decode(outputs, inputs[0].input_hw), inputs)]
+    for images, metas in _pictures(loaded, truth, _TEXT_BATCH if loaded.finds_words else batch_size, f"evaluating {truth.name}"):
+        found = [relabel(detections) for detections in loaded.predict(images)]
         for evaluator in evaluators:
             evaluator.process(found, metas)
 
 
-def _looks(loaded: LoadedRun, truth: BoxSplit | TextSplit, batch_size: int, what: str) -> Iterator[tuple[Any, list[ImageMeta], list[ImageMeta]]]:
-    """Raw outputs of the pictures of a split, the metas that lead back from the input, and those that name the pictures."""
-    with progress_bar() as bar, torch.inference_mode():
+def _pictures(loaded: LoadedRun, truth: BoxSplit | TextSplit, batch_size: int, what: str) -> Iterator[tuple[list[NDArray[np.uint8]], list[ImageMeta]]]:
+    """The pictures of a split, and the metas that name them: detections are in pixels of the picture already."""
+    with progress_bar() as bar:
         task = bar.add_task(what, total=len(truth))
         for batch in read_ahead(truth.paths, loaded.preprocess.channels, batch_size, truth.original_hw):
             broken = next((image.fault for image in batch if image.pixels is None), None)
             if broken:
                 raise DataError(f"{broken}; a score without it would not be comparable: replace the picture, or take it out of the annotations")
-            outputs, inputs = loaded.look([image.pixels for image in batch if image.pixels is not None])
-            metas = [replace(own, image_id=truth.image_ids[image.number], source=str(truth.paths[image.number])) for image, own in zip(batch, inputs, strict=True)]
-            yield outputs, inputs, metas
+            images = [image.pixels for image in batch if image.pixels is not None]
+            sizes = [(pixels.shape[0], pixels.shape[1]) for pixels in images]
+            yield images, [ImageMeta(truth.image_ids[image.number], str(truth.paths[image.number]), hw, hw, _AS_IT_IS) for image, hw in zip(batch, sizes, strict=True)]
             bar.advance(task, len(batch))
 
 

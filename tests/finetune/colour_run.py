@@ -19,6 +19,9 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 class ColourRun:
     """Stands for a LoadedRun: boxes are exact but for a shift of ``shift`` pixels, scores grow with the box."""
 
+    finds_words = False
+    record = None
+
     def __init__(self, data_root, shift=0.0, class_names=("red", "green", "blue"), protocols=("coco",)):
         self.class_names = tuple(class_names)
         self.category_ids = tuple(range(10, 10 + 7 * len(self.class_names), 7))

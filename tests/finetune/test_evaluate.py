@@ -119,7 +119,7 @@ def test_evaluations_of_a_run_are_kept_and_never_overwritten(tmp_path, use_run, 
     for number in (2, 3):
         kept = json.loads((folder / "evaluation" / f"val-{number}.json").read_text())
         assert kept["results"][0]["protocol"] == "voc2012-area"
-        assert kept["input_size"] == [64, 96]
+        assert kept["input"]["input_hw"] == [64, 96]
     printed = capsys.readouterr().out
     assert "input 64 x 96 (stretch)" in printed
     assert "voc2012-area" in printed

@@ -25,7 +25,10 @@ def box(left: float, top: float, right: float, bottom: float) -> list[list[float
     return torch.tensor([[left, top], [right, top], [right, bottom], [left, bottom]]).float().tolist()  # type: ignore[no-any-return]
 
 
-def target(words: list[list[list[float]]], characters: list[list[list[float]]] | None = None, owners: list[int] | None = None, ignore: list[int] | None = None, texts: tuple[str, ...] = ()) -> TextTarget:
+Corners = list[list[list[float]]]
+
+
+def target(words: Corners, characters: Corners | None = None, owners: list[int] | None = None, ignore: list[int] | None = None, texts: tuple[str, ...] = ()) -> TextTarget:
     skip = torch.zeros(len(words), dtype=torch.bool)
     skip[ignore or []] = True
     chars = torch.tensor(characters).view(-1, 4, 2) if characters is not None else None

@@ -131,7 +131,10 @@ def test_names_of_any_length_do_not_fill_the_screen(tmp_path, split):
     assert len(str(caught.value)) < 1000
 
 
-@pytest.mark.parametrize("change", [{"file_name": ["a"]}, {"file_name": {"a": 1}}, {"file_name": None, "image_id": None}, {"score": 10**400}, {"bbox": [1, 2, 10**400, 4]}, {"category_id": [1]}, {"image_id": [1]}])
+@pytest.mark.parametrize(
+    "change",
+    [{"file_name": ["a"]}, {"file_name": {"a": 1}}, {"file_name": None, "image_id": None}, {"score": 10**400}, {"bbox": [1, 2, 10**400, 4]}, {"category_id": [1]}, {"image_id": [1]}],
+)
 def test_odd_values_are_named(tmp_path, split, change):
     entry = {"image_id": split.image_ids[0], "category_id": split.category_ids[0], "bbox": [1, 2, 3, 4], "score": 0.5}
     (tmp_path / "p.json").write_bytes(json.dumps([entry, {**entry, **change}]).encode("utf-16"))
