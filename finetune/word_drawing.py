@@ -21,11 +21,11 @@ _LONGEST_PANEL = 1280
 _LEAST_SIDE = 2  # pixels of a word that is cut out
 
 
-def draw_outlines(image: NDArray[np.uint8], outlines: Sequence[NDArray[Any]], colours: Sequence[Colour]) -> Image.Image:
-    """Draw closed outlines [K, 2] xy into a copy of a picture [H, W, 3] or [H, W, 1] uint8; a dark casing keeps them visible on any ground."""
+def draw_outlines(image: NDArray[np.uint8], outlines: Sequence[NDArray[Any]], colours: Sequence[Colour], least: int = 1) -> Image.Image:
+    """Draw closed outlines [K, 2] xy into a copy of a picture [H, W, 3] or [H, W, 1] uint8, at least ``least`` pixels wide; a dark casing keeps them visible on any ground."""
     picture = to_picture(image)
     pen = ImageDraw.Draw(picture)
-    line = max(1, round(float(np.hypot(*picture.size)) / 600))
+    line = max(least, round(float(np.hypot(*picture.size)) / 600))
     for outline, colour in zip(outlines, colours, strict=True):
         points = np.asarray(outline, np.float64)
         if len(points) < 2 or not np.isfinite(points).all():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from finetune.check.coverage import AnchorPlan, Coverage, cover, plan_of
 from finetune.check.picture_checks import check_copies, check_pictures, check_unlisted
 from finetune.check.pictures import Picture, PictureTable, scan_pictures
 from finetune.check.voc_checks import check_one_based, check_unlisted_xml
-from finetune.check.words import examine_words, gather_words
+from finetune.check.words import examine_words, gather_words, looks_at_words
 from finetune.config import RunConfig
 from finetune.data.assemble import build_split
 from finetune.data.box_checks import check_boxes, note_rows
@@ -25,9 +25,9 @@ from finetune.data.gather import Gathered, gather
 from finetune.data.kinds import ANCHOR_LOW, ANCHOR_SHARED, PICTURE_EMPTY, TRAIN_EMPTY
 from finetune.data.partition import select_images
 from finetune.data.raw import RawSplit
-from finetune.data.text.kind import data_kind
+from finetune.data.text.boxes import boxes_of_split
 from finetune.data.text.raw import RawText
-from finetune.data.types import BoxSplit
+from finetune.data.types import BoxSplit, TextSplit
 
 Advance = Callable[[str, int, int], None]  # what is done, how many more, of how many
 
@@ -40,12 +40,13 @@ class Examination:
         config: All settings of the run that would train on it.
         gathered: What the annotation files say.
         raws: The same, without pictures that cannot be read.
-        splits: The boxes that training would get.
+        splits: The boxes that training would get; of scene text the upright ones around the words.
         table: Every picture.
         findings: Everything that was found.
         plan: The anchors; None where they could not be laid.
         covers: What the anchors make of the boxes, per split.
         seconds: How long it took.
+        words: The words of scene text, split by split; nothing where boxes are examined.
     """
 
     config: RunConfig
@@ -58,12 +59,13 @@ class Examination:
     covers: tuple[Coverage, ...]
     notes: tuple[str, ...]
     seconds: float
+    words: Mapping[str, TextSplit] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Name of the data set, as runs have it."""
         root = self.gathered.root
-        return "signs" if self.config.data.root == "signs" else root.stem if root.is_file() else root.resolve().name
+        return self.config.data.root if self.config.data.root in ("signs", "words") else root.stem if root.is_file() else root.resolve().name
 
     @property
     def counts(self) -> dict[str, int]:
@@ -95,8 +97,8 @@ def examine(
     """
     started, data = time.perf_counter(), config.data
     findings = Findings(lenient=True)
-    words = data_kind(data) == "text"
-    gathered = gather_words(data, config.seed, findings) if words else gather(data, config.seed, findings)
+    is_text = looks_at_words(config)
+    gathered = gather_words(data, config.seed, findings) if is_text else gather(data, config.seed, findings)
     listed = {name: [image.path for image in raw.images] for name, raw in gathered.raws.items()}
     paths = list(dict.fromkeys(path for part in listed.values() for path in part))
     fresh = [path for path in paths if path not in (known or {})]
@@ -104,26 +106,29 @@ def examine(
     table = PictureTable(tuple(paths), tuple(pictures[path] for path in paths))
     raws: dict[str, Any] = {}
     splits: dict[str, BoxSplit] = {}
+    words: dict[str, TextSplit] = {}
     for name, raw in gathered.raws.items():
         check_pictures(pictures, listed[name], name, findings)
         usable = [(header := pictures[path].header) is not None and not pictures[path].fault for path in listed[name]]
         headers = [header for path in listed[name] if not pictures[path].fault and (header := pictures[path].header) is not None]
         if isinstance(raw, RawText):
-            raws[name], splits[name] = examine_words(name, raw, usable, headers, data, findings)
+            raws[name], words[name] = examine_words(name, raw, usable, headers, config, findings)
+            splits[name] = boxes_of_split(words[name], clip=True)
             continue
         raws[name] = select_images(raw, usable)
         splits[name] = build_split(name, raws[name], gathered.class_map, findings, headers=headers)
         check_boxes(splits[name], raws[name].images, data.input_size, data.resize, findings, thorough=True)
         check_one_based(name, raw, {path: pictures[path].header for path in listed[name]}, findings)
         _check_empty(name, raws[name], splits[name], findings)
-    check_classes(splits, [category for raw in gathered.raws.values() if isinstance(raw, RawSplit) for category in raw.categories], gathered.root, findings)
+    if not is_text:
+        check_classes(splits, [category for raw in gathered.raws.values() if isinstance(raw, RawSplit) for category in raw.categories], gathered.root, findings)
     check_copies(table, listed, findings, near, threads, lambda more: advance("comparing pictures", more, len(paths)))
     check_unlisted(paths, findings)
-    if not words:
+    if not is_text:
         check_unlisted_xml(gathered.layout, gathered.raws, findings)
-    plan, covers, notes = _check_anchors(config, raws, splits, findings) if anchors else (None, (), [])
+    plan, covers, notes = _check_anchors(config, raws, splits, findings) if anchors and not is_text else (None, (), [])
     findings.split = ""
-    return Examination(config, gathered, raws, splits, table, findings, plan, covers, (*gathered.notes[1:], *notes), time.perf_counter() - started)
+    return Examination(config, gathered, raws, splits, table, findings, plan, covers, (*gathered.notes[1:], *notes), time.perf_counter() - started, words)
 
 
 def _check_empty(name: str, raw: RawSplit, split: BoxSplit, findings: Findings) -> None:

@@ -16,10 +16,11 @@ from markupsafe import Markup
 from backbones.errors import UsageError
 from finetune.check.coverage import cover_line
 from finetune.check.examine import Examination
-from finetune.check.report import input_sides, report_of
+from finetune.check.report import all_sides, report_of
 from finetune.check.tiles import Tile
 from finetune.data.box_checks import TINY_SIDE
 from finetune.data.findings import NAMED, shorten
+from finetune.data.text.checks import LEAST_LETTERS
 
 _MARK = '<meta name="generator" content="finetune check">'
 _MOST_LISTED = 300
@@ -51,6 +52,8 @@ def write_page(path: Path, exam: Examination, worst: Sequence[Tile], drawn: Sequ
         css=Markup((folder / "page.css").read_text(encoding="utf-8")),
         pictures=sum(map(len, exam.splits.values())),
         boxes=sum(len(split.boxes) for split in exam.splits.values()),
+        is_text=bool(exam.words),
+        canvas=exam.config.craft.canvas,
         **_balance(report),
         plot=_plot(exam),
         anchor_line=_anchor_line(exam),
@@ -110,14 +113,14 @@ def _anchor_line(exam: Examination) -> str:
 
 def _plot(exam: Examination) -> dict[str, Any] | None:
     """Places of dots, anchors and ticks on logarithmic axes, in units of the drawing."""
-    parts = [input_sides(split, exam) for split in exam.splits.values()]
-    sides = np.concatenate(parts) if parts else np.zeros((0, 2))
+    sides = all_sides(exam)
     if not len(sides):
         return None
     total = len(sides)
     if total > _MOST_DOTS:
         sides = sides[np.sort(np.random.default_rng(exam.config.seed).permutation(total)[:_MOST_DOTS])]
-    longest = float(max(exam.config.data.input_size))
+    longest = float(exam.config.craft.canvas if exam.words else max(exam.config.data.input_size))
+    tiny = LEAST_LETTERS if exam.words else TINY_SIDE
     low, span = 1.0, np.log2(longest * 1.1)
     inner = _SIDE - _MARGIN - 14
 
@@ -136,8 +139,8 @@ def _plot(exam: Examination) -> dict[str, Any] | None:
         "low_y": 14,
         "high_y": 14 + inner,
         "span": inner,
-        "tiny": round(across(TINY_SIDE) - _MARGIN, 1),
-        "tiny_y": down(TINY_SIDE),
+        "tiny": round(across(tiny) - _MARGIN, 1),
+        "tiny_y": down(tiny),
         "ticks": [{"x": across(tick), "y": down(tick), "label": tick} for tick in ticks],
         "points": [(across(width), down(height)) for width, height in sides.tolist()],
         "anchors": [(across(width), down(height)) for width, height, _ in shapes],

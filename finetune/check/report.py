@@ -9,6 +9,7 @@ import numpy as np
 
 from finetune.check.class_checks import class_counts
 from finetune.check.examine import Examination
+from finetune.check.word_report import word_sides, words_of_split
 from finetune.data.box_checks import input_scales
 from finetune.data.findings import Finding
 from finetune.data.types import BoxSplit
@@ -40,7 +41,7 @@ def report_of(exam: Examination) -> dict[str, Any]:
         "classes": [
             {"name": name, "category_id": number, "label": label} for label, (name, number) in enumerate(zip(exam.gathered.class_map.class_names, exam.gathered.class_map.category_ids, strict=True))
         ],
-        "splits": {name: _split(split, exam) for name, split in exam.splits.items()},
+        "splits": {name: _split(split, exam) | _words(name, exam) for name, split in exam.splits.items()},
         "anchors": _anchors(exam),
         "findings": [finding_of(finding, exam) for finding in in_order(exam)],
         "seconds": round(exam.seconds, 3),
@@ -75,6 +76,16 @@ def input_sides(split: BoxSplit, exam: Examination) -> np.ndarray:
     image_of = np.repeat(np.arange(len(split)), np.diff(split.offsets))
     sides = (split.boxes[:, 2:] - split.boxes[:, :2]) * input_scales(split.original_hw, data.input_size, data.resize)[image_of]
     return sides[~split.ignore]
+
+
+def all_sides(exam: Examination) -> np.ndarray:
+    """[M, 2] width and height at the input size of all boxes that count, or of all such words."""
+    parts = [word_sides(split, exam.config) for split in exam.words.values()] or [input_sides(split, exam) for split in exam.splits.values()]
+    return np.concatenate(parts) if parts else np.zeros((0, 2))
+
+
+def _words(name: str, exam: Examination) -> dict[str, Any]:
+    return {"words": words_of_split(exam.words[name], exam.config)} if name in exam.words else {}
 
 
 def _split(split: BoxSplit, exam: Examination) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from finetune.check.class_checks import class_counts
 from finetune.check.coverage import cover_line
 from finetune.check.examine import Examination
+from finetune.check.word_report import words_of_split
 from finetune.config import DataConfig
 from finetune.console import console
 from finetune.data.findings import NAMED, Finding, Kind, shorten
@@ -25,10 +26,15 @@ def say_summary(exam: Examination) -> None:
     """Print splits, classes, findings by kind, and the anchors."""
     pictures, boxes = sum(map(len, exam.splits.values())), sum(len(split.boxes) for split in exam.splits.values())
     names = exam.gathered.class_map.class_names
-    _say(f"{exam.name}: {pictures:,} pictures, {boxes:,} boxes, {len(names)} class{'es' * (len(names) != 1)} ({exam.gathered.layout.name} in {exam.gathered.root})")
+    what = f"{boxes:,} boxes, {len(names)} class{'es' * (len(names) != 1)}"
+    if exam.words:
+        what = f"{sum(len(split.quads) for split in exam.words.values()):,} words"
+    _say(f"{exam.name}: {pictures:,} pictures, {what} ({exam.gathered.layout.name} in {exam.gathered.root})")
     for note in exam.notes:
         _say(note)
-    console().print(_split_table(exam))
+    console().print(_word_table(exam) if exam.words else _split_table(exam))
+    if exam.words:
+        _say(f"letter heights: of 5%, half and 95% of the words that count, no more than so many pixels of the input, whose longer side is {exam.config.craft.canvas} at most (craft.canvas)")
     if len(names) > _ALL_CLASSES:
         _say(_class_line(exam))
     counts = exam.counts
@@ -104,6 +110,23 @@ def _split_table(exam: Examination) -> Table:
         counts = class_counts(split)[: len(shown)]
         empty = sum(int(first == last) for first, last in zip(split.offsets, split.offsets[1:], strict=False))
         table.add_row(name, *(f"{count:,}" for count in (len(split), len(split.boxes), int(split.ignore.sum()), empty, *counts.tolist())))
+    return table
+
+
+def _word_table(exam: Examination) -> Table:
+    """Words of each split; letters in input pixels. What no split has gets no column."""
+    rows = {name: words_of_split(split, exam.config) for name, split in exam.words.items()}
+    some = {key: any(row[key] for row in rows.values()) for key in ("without_text", "curved", "characters")}
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("split")
+    extra = [(key, title) for key, title in (("without_text", "without text"), ("curved", "curved"), ("characters", "characters")) if some[key]]
+    for column in ("pictures", "words", "ignored", "without words", *(title for _, title in extra), "letter heights"):
+        table.add_column(column, justify="right")
+    for name, row in rows.items():
+        split, heights = exam.words[name], row["letter_height_at_input"] or {}
+        share = f"{row['ignored']:,}" + (f" ({row['ignored_share']:.0%})" if row["ignored"] else "")
+        numbers = [f"{len(split):,}", f"{row['words']:,}", share, f"{int((split.offsets[1:] == split.offsets[:-1]).sum()):,}", *(f"{row[key]:,}" for key, _ in extra)]
+        table.add_row(name, *numbers, ", ".join(f"{value:g}" for value in heights.values()))
     return table
 
 

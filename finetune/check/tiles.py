@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,25 +13,15 @@ from PIL import Image
 from backbones.errors import DataError
 from finetune.check.examine import Examination
 from finetune.check.report import in_order
+from finetune.check.tile import MARK, PALE, Tile, cut_around, shrink
+from finetune.check.word_tiles import crop_rows, draw_words_of, mark_word
 from finetune.data.findings import Finding, shorten
 from finetune.data.images import read_image
 from finetune.data.types import BoxSplit
-from finetune.drawing import IGNORED, Colour, class_colour, draw_boxes
+from finetune.drawing import IGNORED, class_colour, draw_boxes
 
-TILE = 400  # longest side in pixels
-_MARK: Colour = (255, 40, 40)
-_PALE: Colour = (190, 190, 190)
 _MOST_OF_A_KIND = 6
-_LEAST_CROP = 0.25  # of the longer side of the picture: small boxes are shown enlarged, with their surroundings
 _VARIANTS = 4
-
-
-class Tile(NamedTuple):
-    """A small picture, what it shows, and the severity of a finding or ""."""
-
-    image: Image.Image
-    caption: str
-    severity: str = ""
 
 
 def box_tiles(exam: Examination, count: int = 24) -> list[Tile]:
@@ -45,8 +35,11 @@ def box_tiles(exam: Examination, count: int = 24) -> list[Tile]:
     for name, row in sorted(chosen[:count], key=lambda item: list(exam.splits).index(item[0])):
         split = exam.splits[name]
         pixels = _read(split.paths[row], split, row)
-        if pixels is not None:
-            small, scale = _shrink(pixels)
+        if pixels is not None and (words := exam.words.get(name)) is not None:
+            span = words.rows(row)
+            tiles.append(Tile(draw_words_of(pixels, words, row), f"{words.paths[row].name} ({name}, {span.stop - span.start} words)"))
+        elif pixels is not None:
+            small, scale = shrink(pixels)
             span = split.rows(row)
             tiles.append(Tile(_drawn(small, split.boxes[span] * scale, split, span), f"{split.paths[row].name} ({name}, {span.stop - span.start} boxes)"))
     return tiles
@@ -70,6 +63,9 @@ def finding_tiles(exam: Examination, count: int = 24) -> list[Tile]:
 
 def augmented_tiles(exam: Examination, count: int = 6) -> Iterator[list[Tile]]:
     """For some training pictures: a few of the samples that the network will see, boxes drawn, as the training loader makes them."""
+    if exam.words:
+        yield from crop_rows(exam, count)
+        return
     split = exam.splits.get("train")
     if split is None or not (~split.ignore).any():
         return
@@ -98,9 +94,11 @@ def _picture_of(finding: Finding, exam: Examination) -> Image.Image | None:
         return None
     if finding.other is not None:
         other = _read(finding.other, None, None)
-        return _beside(_shrink(pixels)[0], _shrink(pixels if other is None else other)[0])
+        return _beside(shrink(pixels)[0], shrink(pixels if other is None else other)[0])
+    if row is not None and (words := exam.words.get(finding.split)) is not None:
+        return draw_words_of(pixels, words, row) if finding.box is None else mark_word(pixels, words, row, finding)
     if finding.box is None:
-        small, scale = _shrink(pixels)
+        small, scale = shrink(pixels)
         return _drawn(small, split.boxes[split.rows(row)] * scale, split, split.rows(row)) if split is not None and row is not None else Image.fromarray(small)
     others = split.boxes[split.rows(row)] if split is not None and row is not None else np.zeros((0, 4))
     return _marked(pixels, np.array(finding.box, np.float64), others)
@@ -108,18 +106,9 @@ def _picture_of(finding: Finding, exam: Examination) -> Image.Image | None:
 
 def _marked(pixels: NDArray[np.uint8], box: NDArray[np.float64], others: NDArray[np.float64]) -> Image.Image:
     """The surroundings of a box, the box in red and wide enough to be seen, the other boxes pale."""
-    height, width = pixels.shape[:2]
-    x1, x2 = np.clip(sorted(box[0::2]), 0, width)
-    y1, y2 = np.clip(sorted(box[1::2]), 0, height)
-    side = min(max(1.6 * (x2 - x1), 1.6 * (y2 - y1), _LEAST_CROP * max(width, height), 32.0), float(max(width, height)))
-    left, top = (int(np.clip((low + high - side) / 2, 0, max(0, size - side))) for low, high, size in ((x1, x2, width), (y1, y2, height)))
-    crop = pixels[top : top + round(side), left : left + round(side)]
-    small, scale = _shrink(crop, enlarge=True)
-    least = 8 / scale  # a box of nothing becomes a mark of 8 pixels
-    grow_x, grow_y = max(0.0, (least - (x2 - x1)) / 2), max(0.0, (least - (y2 - y1)) / 2)
-    mark = np.array([x1 - grow_x, y1 - grow_y, x2 + grow_x, y2 + grow_y])
-    boxes = (np.concatenate([others.reshape(-1, 4), mark[None]]) - np.array([left, top, left, top])) * scale
-    return draw_boxes(small, boxes, [_PALE] * len(others) + [_MARK], [""] * (len(others) + 1))
+    small, scale, corner, mark = cut_around(pixels, box)
+    boxes = (np.concatenate([others.reshape(-1, 4), mark[None]]) - np.tile(corner, 2)) * scale
+    return draw_boxes(small, boxes, [PALE] * len(others) + [MARK], [""] * (len(others) + 1))
 
 
 def _drawn(small: NDArray[np.uint8], boxes: NDArray[np.float64], split: BoxSplit, span: slice) -> Image.Image:
@@ -142,15 +131,6 @@ def _read(path: Path | None, split: BoxSplit | None, row: int | None) -> NDArray
         return None if path is None else read_image(path, 3, frame)
     except DataError:
         return None
-
-
-def _shrink(pixels: NDArray[np.uint8], longest: int = TILE, enlarge: bool = False) -> tuple[NDArray[np.uint8], float]:
-    """A copy whose longer side is ``longest`` or less, and its scale."""
-    scale = longest / max(pixels.shape[:2])
-    if scale >= 1 and not enlarge:
-        return pixels, 1.0
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)), scale
 
 
 def sheet_of(tiles: Sequence[Tile]) -> list[Image.Image]:

@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 
 from backbones.errors import DataError, FinetuneError, UsageError
+from detectors.registry import TEXT_DETECTORS
 from finetune.check.cleaned import NOTES, check_copy_free, write_cleaned
 from finetune.check.examine import Examination, examine
 from finetune.check.page import check_page_free, write_page
 from finetune.check.report import report_of
 from finetune.check.summary import command_of, say_next, say_summary
 from finetune.check.tiles import augmented_tiles, box_tiles, finding_tiles, sheet_of
+from finetune.check.words import looks_at_words
 from finetune.console import console, write_json
-from finetune.data.text.kind import data_kind
 from finetune.drawing import contact_sheet
 from finetune.options import CheckOptions
 from finetune.read_ahead import progress_bar
@@ -32,7 +33,7 @@ def run(options: CheckOptions) -> int:
         DataError: There is nothing to examine.
     """
     _check_targets(options)
-    if options.write_cleaned and data_kind(options.run.data) == "text":
+    if options.write_cleaned and looks_at_words(options.run):
         raise UsageError("--write-cleaned copies COCO and VOC data, not scene text yet: mend the lines that the report names, by hand")
     exam = _examine(options)
     say_summary(exam)
@@ -85,7 +86,7 @@ def _write_report(options: CheckOptions, exam: Examination) -> None:
             folder.mkdir()
             write_page(folder / PAGE, exam, worst, drawn, augmented, commands)
             (folder / FINDINGS).write_text(json.dumps(report_of(exam), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            for name, tiles, columns in (("boxes", drawn, 6), ("worst", worst, 6), ("augmented", [tile for row in augmented for tile in row], 4)):
+            for name, tiles, columns in (("words" if exam.words else "boxes", drawn, 6), ("worst", worst, 6), ("augmented", [tile for row in augmented for tile in row], 4)):
                 if tiles:
                     contact_sheet(sheet_of(tiles), columns).save(folder / f"{name}.jpg", quality=88)
             console().print(f"written: {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}", markup=False)
@@ -109,5 +110,6 @@ def _next(options: CheckOptions, exam: Examination) -> list[tuple[str, str]]:
         lines.append((command_of(exam, "--write-cleaned", f"{name}-cleaned"), "a copy without the errors"))
     root = options.write_cleaned if options.write_cleaned else options.run.data.root
     if not exam.counts["error"] or options.write_cleaned:
-        lines.append((command_of(exam, root=root, verb="train"), "train on it"))
+        detector = [] if not exam.words else ["--detector", options.run.detector.name if options.run.detector.name in TEXT_DETECTORS else "craftlite"]
+        lines.append((command_of(exam, *detector, root=root, verb="train"), "train on it"))
     return lines

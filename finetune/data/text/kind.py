@@ -27,15 +27,19 @@ def data_kind(config: DataConfig) -> Literal["boxes", "text"]:
         return "text"
     if config.format != "auto" or config.root == "signs":
         return "boxes"
+    no_boxes: DataError | None = None
     try:
-        locate(config)
-    except DataError as no_boxes:
-        try:
-            locate_text(config)
-        except DataError:
-            raise no_boxes from None
-        return "text"
-    return "boxes"
+        if locate(config)[1].sources:  # none where splits are named, if only as left out, and nothing is found beside them
+            return "boxes"
+    except DataError as error:
+        no_boxes = error
+    try:
+        locate_text(config)
+    except DataError:
+        if no_boxes is None:
+            return "boxes"
+        raise no_boxes from None
+    return "text"
 
 
 def load_for_boxes(config: DataConfig, seed: int = 0) -> DataSplits[BoxSplit]:
