@@ -144,7 +144,7 @@ def _overview() -> str:
     width = max(map(len, VERBS))
     verbs = "\n".join(f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items())
     return (
-        "usage: finetune COMMAND [OPTIONS]\n\nFine-tune light object detectors on your own images, and score them honestly.\n\n"
+        "usage: finetune COMMAND [OPTIONS]\n\nFine-tune light detectors of objects or of scene text on your own images, and score them honestly.\n\n"
         f"commands:\n{verbs}\n\n"
         "  finetune COMMAND --help    options and examples of a command\n  finetune --version         version\n\n"
         "Start with: finetune train    (the embedded sample set, a pretrained backbone, nothing to download)\n"

@@ -63,6 +63,7 @@ VERBS = {
             TrainOptions,
             "finetune train [--data D] [--backbone B] [--config NAME_OR_FILE] [--SECTION.SETTING VALUE ...] [--out FOLDER]",
             "Examples:\n  finetune train\n  finetune train --data PATH/TO/DATA --backbone mobilenetv3_large_100 --epochs 30\n"
+            "  finetune train --detector craftlite --data PATH/TO/TEXT\n"
             "  finetune train --config ssdlite_bccd --data.root D --data.input_size 320 480\n  finetune train --config ssdlite_bccd --print_config > my.yaml",
             short_forms=_SHORT,
         ),
@@ -79,15 +80,17 @@ VERBS = {
         Verb(
             "evaluate",
             EvaluateOptions,
-            "finetune evaluate RUN [--split SPLIT] | finetune evaluate --data ANNOTATIONS --predictions FILE",
-            "Examples:\n  finetune evaluate runs/demo-1 --split test\n  finetune evaluate --data instances.json --predictions results.json --protocol coco voc2012-area",
+            "finetune evaluate RUN [--split SPLIT] [--sweep SPLIT] | finetune evaluate --data ANNOTATIONS --predictions FILE",
+            "Examples:\n  finetune evaluate runs/demo-1 --split test\n  finetune evaluate --data instances.json --predictions results.json --protocol coco voc2012-area\n"
+            "  finetune evaluate --data GT.zip --predictions SUBMIT.zip --protocol icdar2015-iou\n  finetune evaluate RUN --split test --sweep val",
             positionals=("run",),
         ),
         Verb(
             "predict",
             PredictOptions,
             "finetune predict RUN IMAGES... [--out FOLDER] [--score S]",
-            "Examples:\n  finetune predict runs/demo-1 photos/\n  finetune predict runs/demo-1 'photos/*.jpg' --score 0.5 --class_scores RBC=0.3",
+            "Examples:\n  finetune predict runs/demo-1 photos/\n  finetune predict runs/demo-1 'photos/*.jpg' --score 0.5 --class_scores RBC=0.3\n"
+            "  finetune predict runs/text photos/ --crops true",
             positionals=("run", "images"),
             required=("run", "images"),
         ),
