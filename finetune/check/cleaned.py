@@ -6,11 +6,13 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from backbones.errors import FinetuneError, UsageError
 from finetune.check.cleaned_boxes import cleaned_boxes
 from finetune.check.cleaned_coco import write_coco
 from finetune.check.cleaned_voc import write_voc
+from finetune.check.cleaned_words import check_words_fit, write_words
 from finetune.check.copying import Change, Copy
 from finetune.check.examine import Examination, examine
 from finetune.data.findings import Findings
@@ -44,10 +46,11 @@ def write_cleaned(exam: Examination, out: Path) -> tuple[list[Change], list[str]
         What changed, and the errors that are left in the copy, in words.
 
     Raises:
-        UsageError: The folder exists.
+        UsageError: The folder exists, or scene text would lose something in the format of the copy.
         FinetuneError: It cannot be written.
     """
     check_copy_free(out)
+    check_words_fit(exam)
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     copy = Copy(exam, partial)
@@ -56,6 +59,8 @@ def write_cleaned(exam: Examination, out: Path) -> tuple[list[Change], list[str]
         for name, sources in exam.gathered.layout.sources.items():
             for source in sources:
                 _write_source(copy, name, source)
+        if exam.words:
+            write_words(copy)
         _write_notes(copy)
         partial.rename(out)
     except OSError as error:
@@ -95,11 +100,15 @@ def _write_source(copy: Copy, name: str, source: Source) -> None:
 
 
 def _write_notes(copy: Copy) -> None:
-    """changes.json for programs and changes.txt for people."""
+    """changes.json for programs and changes.txt for people; of scene text changes.jsonl, because a .json file beside it would be taken for COCO."""
     folder = copy.out / NOTES
     folder.mkdir()
-    content = {"schema": 1, "from": copy.exam.gathered.root.resolve().as_posix(), "changes": [change._asdict() for change in copy.changes]}
-    (folder / "changes.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    content: dict[str, Any] = {"schema": 1, "from": copy.exam.gathered.root.resolve().as_posix(), "changes": [change._asdict() for change in copy.changes]}
+    if copy.exam.words:
+        rows = [json.dumps(change, ensure_ascii=False) + "\n" for change in content["changes"]]
+        (folder / "changes.jsonl").write_text("".join(rows), encoding="utf-8")
+    else:
+        (folder / "changes.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     lines = [
         f"A copy of {copy.exam.name}, made by finetune check --write-cleaned, with {len(copy.changes)} change{'s' * (len(copy.changes) != 1)}.",
         "Pictures are hard links to the originals where the disk allows it: replace one if you must, but do not edit it in place.",
@@ -117,6 +126,8 @@ def _errors_left(copy: Copy, out: Path) -> list[str]:
     known = {out / target.relative_to(copy.out): pictures[path] for path, target in copy.copied.items()}
     inside = exam.config.data.images is not None and not Path(exam.config.data.images).is_absolute() and (out / exam.config.data.images).is_dir()
     data = replace(exam.config.data, root=out.as_posix(), images=exam.config.data.images if inside else None)
+    if exam.words:
+        data = replace(data, format="icdar", train=None, val=None, test=None, images=None)
     try:
         findings = examine(replace(exam.config, data=data), near=False, known=known, anchors=False).findings
     except FinetuneError as error:

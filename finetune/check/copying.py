@@ -48,11 +48,11 @@ class Copy:
             target, number = self.out / folder / f"{path.stem}-{number}{path.suffix}", number + 1
         return target
 
-    def add_picture(self, path: Path) -> None:
-        """Link a picture, or copy it where links are not possible."""
+    def add_picture(self, path: Path, target: Path | None = None) -> None:
+        """Link a picture, or copy it where links are not possible; to ``target`` where its place changes."""
         if path in self.copied:
             return
-        target = self.copied[path] = self.place(path, "images")
+        target = self.copied[path] = target or self.place(path, "images")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(path.resolve(), target)

@@ -43,10 +43,10 @@ def word_scales(split: TextSplit, config: RunConfig) -> NDArray[np.float64]:
 
 
 def gather_words(config: DataConfig, seed: int, findings: Findings) -> Gathered:
-    """What the annotation files say, in the form that the doctor has for boxes; there are no sources that a cleaned copy could be written from."""
+    """What the annotation files say, in the form that the doctor has for boxes; of the sources only the names of the splits."""
     found = gather_text(config, seed, findings)
     raws: dict[str, Any] = dict(found.raws)
-    return Gathered(found.root, Layout(found.layout.name), raws, build_class_map([{"text": 1}], (), {}), found.notes)
+    return Gathered(found.root, Layout(found.layout.name, {name: () for name in found.layout.sources}), raws, build_class_map([{"text": 1}], (), {}), found.notes)
 
 
 def examine_words(name: str, raw: RawText, usable: Sequence[bool], headers: Sequence[ImageHeader], config: RunConfig, findings: Findings) -> tuple[RawText, TextSplit]:

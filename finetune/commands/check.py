@@ -13,7 +13,6 @@ from finetune.check.page import check_page_free, write_page
 from finetune.check.report import report_of
 from finetune.check.summary import command_of, say_next, say_summary
 from finetune.check.tiles import augmented_tiles, box_tiles, finding_tiles, sheet_of
-from finetune.check.words import looks_at_words
 from finetune.console import console, write_json
 from finetune.drawing import contact_sheet
 from finetune.options import CheckOptions
@@ -33,8 +32,6 @@ def run(options: CheckOptions) -> int:
         DataError: There is nothing to examine.
     """
     _check_targets(options)
-    if options.write_cleaned and looks_at_words(options.run):
-        raise UsageError("--write-cleaned copies COCO and VOC data, not scene text yet: mend the lines that the report names, by hand")
     exam = _examine(options)
     say_summary(exam)
     if options.html or options.out:

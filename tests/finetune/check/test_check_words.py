@@ -73,10 +73,3 @@ def test_pictures_and_files_without_a_partner(tmp_path: Path) -> None:
     assert code == 3
     assert kinds["picture-unannotated"].endswith("img_2.png")
     assert kinds["picture-missing"].endswith("gt_img_5.txt")
-
-
-def test_no_cleaned_copy_of_words_is_promised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = write_text_set(tmp_path / "set", {3: "10,10,10,10,10,10,10,10,word\n"})
-    assert main(["check", str(root), "--write-cleaned", str(tmp_path / "copy")]) == 2
-    assert "not scene text yet" in "".join(capsys.readouterr())
-    assert not (tmp_path / "copy").exists()

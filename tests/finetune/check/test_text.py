@@ -24,6 +24,15 @@ def settings(root: Path, detector: str = "ssdlite") -> RunConfig:
     return RunConfig(data=DataConfig(root=str(root), val=(), input_size=(96, 96)), detector=DetectorConfig(name=detector))
 
 
+def write_curved(root: Path) -> Path:
+    """One word along a bow, as TotalText has it."""
+    for folder in ("Images/Train", "gt/Train"):
+        (root / folder).mkdir(parents=True)
+    Image.new("RGB", (160, 120), (0, 0, 255)).save(root / "Images/Train/img1.jpg")
+    (root / "gt/Train/poly_gt_img1.txt").write_text("x: [[20 80 140 140 80 20]], y: [[60 20 60 90 50 90]], ornt: [u'c'], transcriptions: [u'BOW']\n")
+    return root
+
+
 def strong(image: Image.Image, colour: tuple[int, int, int]) -> np.ndarray:
     """[H, W] where a picture has nearly this colour."""
     return (np.abs(np.asarray(image).astype(int) - np.array(colour)) < 40).all(-1)
@@ -65,11 +74,7 @@ def test_crops_are_what_the_network_will_see(tmp_path: Path) -> None:
 
 
 def test_curved_words_keep_their_outline(tmp_path: Path) -> None:
-    root = tmp_path / "set"
-    for folder in ("Images/Train", "gt/Train"):
-        (root / folder).mkdir(parents=True)
-    Image.new("RGB", (160, 120), (0, 0, 255)).save(root / "Images/Train/img1.jpg")
-    (root / "gt/Train/poly_gt_img1.txt").write_text("x: [[20 80 140 140 80 20]], y: [[60 20 60 90 50 90]], ornt: [u'c'], transcriptions: [u'BOW']\n")
+    root = write_curved(tmp_path / "set")
     code, report = check(root, "--data.val", "[]")
     assert code == 0, report["kinds"]
     assert report["splits"]["train"]["words"]["curved"] == 1
@@ -111,3 +116,32 @@ def test_the_page_speaks_of_words(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "Word sizes" in page
     assert "anchors" not in page
     assert json.loads((tmp_path / "out/check.json").read_text(encoding="utf-8"))["splits"]["train"]["words"]["words"] > 0
+
+
+def test_the_cleaned_copy_holds_the_good_words(tmp_path: Path) -> None:
+    lines = ["10,10,90,10,90,40,10,forty,word", "10,10,10,10,10,10,10,10,word", "500,500,600,500,600,540,500,540,word", f"{WORD}word", f"{WORD}word", "10,90,10,110,90,110,90,90,turned, twice"]
+    root = write_text_set(tmp_path / "set", {1: "\n".join(lines) + "\n", 2: f'{WORD[:-1]},"\\"quoted\\""\n'})
+    (root / "train_images/img_3.png").write_bytes(b"no picture")
+    copy = tmp_path / "copy"
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    code, report = check(root, "--write-cleaned", str(copy))
+    assert code == 3
+    assert report["counts"]["error"] == 4
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    assert (copy / "train_gts/gt_img_1.txt").read_text(encoding="utf-8") == f"{WORD}word\n10,90,90,90,90,110,10,110,turned, twice\n"
+    assert not (copy / "train_images/img_3.png").exists()
+    changes = [json.loads(line) for line in (copy / "cleaning/changes.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert sorted(change["kind"] for change in changes) == ["picture-unreadable", "word-anticlockwise", "word-empty", "word-off-picture", "word-twice", "word-unreadable"]
+    code, report = check(copy)
+    assert code == 0
+    assert report["counts"]["error"] == report["counts"]["warning"] == 0
+    assert sum(split["images"] for split in report["splits"].values()) == 5
+    texts = {text for split in examine(settings(copy), near=False).words.values() for text in split.texts}
+    assert texts == {"word", "turned, twice", '"quoted"', "Häuser, zwei", "###"}
+
+
+def test_outlines_are_not_lost_in_a_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_curved(tmp_path / "set")
+    assert main(["check", str(root), "--write-cleaned", str(tmp_path / "copy")]) == 2
+    assert "outlines of 1 word" in "".join(capsys.readouterr())
+    assert not (tmp_path / "copy").exists()
