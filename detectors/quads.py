@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 LEAST_AREA = 0.01  # square pixels: less is no shape to draw, whatever its corners
+_FARTHEST = 1e6  # pixels: beyond, float32 loses the shape
 _LEAST_TURN = 1e-3  # of the area, at each corner: less is a triangle, whose perspective is singular
 
 
@@ -36,7 +37,7 @@ def drawable(quads: Tensor) -> Tensor:
     turns = sides[..., 0] * following[..., 1] - sides[..., 1] * following[..., 0]  # twice the area of each corner's triangle
     area = signed_area(quads)
     convex = (turns * area.sign()[:, None] > _LEAST_TURN * area.abs()[:, None]).all(1)
-    return convex & (area.abs() >= LEAST_AREA) & quads.isfinite().all(2).all(1)
+    return convex & (area.abs() >= LEAST_AREA) & (quads.abs() < _FARTHEST).all(2).all(1)
 
 
 def crossing(quads: Tensor) -> Tensor:

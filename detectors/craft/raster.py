@@ -7,16 +7,18 @@ greatest value winning. Per quad there is arithmetic on a handful of numbers; pe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold_
 
 from detectors.quads import enlarged, to_square
 
 _RUN = 8  # cells evaluated together
-_MOST_RUNS = 2**19  # at once, about 100 MB: only huge quads by the thousand reach it
+_MOST_RUNS = 2**17  # at once, about 30 MB: only huge quads by the hundred reach it
 
 
 class _Runs(NamedTuple):
@@ -43,10 +45,11 @@ def draw_gaussians(quads: Tensor, planes: Tensor, count: int, map_hw: tuple[int,
         [count, h, w] f32 in 0..1.
     """
     slope = -0.5 / sigma**2
+    rim = math.exp(slope) * (1 - 1e-5)
 
     def gaussian(u: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-        radius = u.mul_(u).addcmul_(v, v).div_(weight.mul_(weight))
-        return torch.where(radius <= 1, (radius * slope).exp_(), 0.0)
+        squared_radius = u.mul_(u).addcmul_(v, v).div_(weight.mul_(weight))
+        return threshold_(squared_radius.mul_(slope).exp_(), rim, 0.0)
 
     return _write(enlarged(quads, factor), planes, count, map_hw, gaussian)
 
@@ -84,15 +87,16 @@ def _write(
     across = ((right - left + _RUN).clamp_(min=0) / _RUN).long()  # runs in a row
     origin = perspective.origin + perspective.right * (left + 0.5 - centre_x) + perspective.down * (top + 0.5 - centre_y)
     start = (planes * height + top.long()) * padded + left.long()
-    steps = torch.arange(_RUN, device=quads.device)[:, None]
+    steps = torch.arange(_RUN, device=quads.device, dtype=torch.float32)[:, None]
     for runs in _runs(across, (bottom - top + 1).clamp_(min=0).long() * across, start, padded):
         rightward = perspective.right.index_select(1, runs.quad)
         base = origin.index_select(1, runs.quad).addcmul_(rightward, runs.column.float()).addcmul_(perspective.down.index_select(1, runs.quad), runs.row.float())
-        u, v, weight = (torch.addcmul(base[i], rightward[i], steps.float()) for i in range(3))
+        u, v, weight = (torch.addcmul(base[i], rightward[i], steps) for i in range(3))
         values = value(u, v, weight)
         if scale is not None:
             values *= scale.index_select(0, runs.quad)
-        maps.scatter_reduce_(0, (runs.position + steps).view(-1), values.view(-1), "amax")
+        for step in range(_RUN):  # an index for every cell would cost more than all the rest
+            maps[step:].scatter_reduce_(0, runs.position, values[step], "amax")
     return maps[: count * height * padded].view(count, height, padded)[:, :, :width]
 
 

@@ -5,26 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from detectors.boxes import PaddedTargets, complete_iou, generalized_iou
+from detectors.ranks import reduced_count
 from detectors.ssdlite.box_coder import BoxCoder
 from detectors.ssdlite.matcher import NEITHER, Matches
 from detectors.ssdlite.mining import softmax_mining_loss
 
 ClassLossKind = Literal["softmax-mining", "focal", "quality-focal", "quality-bce"]
 BoxLossKind = Literal["smooth-l1", "giou", "ciou"]
-
-
-def reduced_count(count: Tensor) -> Tensor:
-    """Share of each process in a count over all of them, which is at least 1: then the mean gradient of the processes is the gradient of the joint batch."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return count.clamp(min=1.0)
-    count = count.clone()
-    torch.distributed.all_reduce(count)
-    return count.clamp(min=1.0) / torch.distributed.get_world_size()
 
 
 def sigmoid_focal_loss(logits: Tensor, matches: Matches, labels: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:

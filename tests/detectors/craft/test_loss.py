@@ -82,7 +82,7 @@ def test_finite_for_empty_ignored_and_wild(mining: Any) -> None:
     nothing, ignored = words(0, 0), TextTarget(torch.tensor([[[-9.0, -9], [200, -9], [200, 200], [-9, 200]]]), torch.tensor([True]), ("###",))
     maps = torch.zeros(2, 2, *HW, requires_grad=True)
     loss = CraftLoss(mining)(maps, [nothing, ignored])
-    assert [float(value) for value in loss.values()] == [0, 0]
+    assert [value.item() for value in loss.values()] == [0, 0]
     sum(loss.values()).backward()  # type: ignore[union-attr]
     assert maps.grad is not None
     assert bool(maps.grad.isfinite().all())
@@ -131,11 +131,11 @@ def test_settings_that_mean_nothing(settings: dict[str, Any]) -> None:
         CraftLoss(**settings)
 
 
-def train_small_network(loss: Any, steps: int = 200) -> tuple[float, float]:
+def train_small_network(loss: Any, steps: int = 120) -> tuple[float, float]:
     """Least peak over the characters of held-out pictures of few, small letters, and the greatest answer far from them."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 12, 5, 2, 2), nn.ReLU(), nn.Conv2d(12, 12, 5, 1, 2), nn.ReLU(), nn.Conv2d(12, 2, 5, 1, 2))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9)
     for step in range(steps + 1):
         corners = torch.randint(16, 100, (4, 1, 1, 2)).float()
         letters = torch.tensor([[[0.0, 0], [10, 0], [10, 10], [0, 10]]]) + corners.view(4, 1, 1, 2)[:, 0]
@@ -159,4 +159,4 @@ def test_mining_finds_what_the_plain_mean_loses() -> None:
     assert peak > 0.7
     assert ground < 0.3
     lost, _ = train_small_network(lambda maps, targets: (maps - targets.maps).square().mean())
-    assert peak > lost  # how far the plain mean gets in so few steps depends on the machine; never as far
+    assert lost < 0.5  # an optimiser that scales gradients hides it on so easy a task
