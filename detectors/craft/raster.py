@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import threshold_
+from torch.nn.functional import threshold
 
 from detectors.quads import enlarged, to_square
 
@@ -49,7 +49,7 @@ def draw_gaussians(quads: Tensor, planes: Tensor, count: int, map_hw: tuple[int,
 
     def gaussian(u: Tensor, v: Tensor, weight: Tensor) -> Tensor:
         squared_radius = u.mul_(u).addcmul_(v, v).div_(weight.mul_(weight))
-        return threshold_(squared_radius.mul_(slope).exp_(), rim, 0.0)
+        return threshold(squared_radius.mul_(slope).exp_(), rim, 0.0, inplace=True)
 
     return _write(enlarged(quads, factor), planes, count, map_hw, gaussian)
 
