@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
@@ -156,7 +157,8 @@ def _retype(rng: random.Random, content: Any) -> Any:
         key, kind = rng.choice(keys), rng.choice((str, float, lambda value: [value], lambda value: f"{value} ", bool, lambda value: -value))
         for container in _keyed(content, key):
             if isinstance(container.get(key), int | float):
-                container[key] = kind(container[key])
+                with contextlib.suppress(OverflowError):  # an earlier damage wrote a number that no float holds
+                    container[key] = kind(container[key])
     return content
 
 
