@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +14,10 @@ from backbones.errors import DataError, UsageError
 from detectors.types import Detections, ImageMeta, TextDetections
 from finetune.config import DataConfig
 from finetune.console import console
-from finetune.data.text.kind import load_for_words
-from finetune.data.text.splits import EMBEDDED, load_text_annotations
+from finetune.data.text.splits import load_text_annotations
 from finetune.data.types import BoxSplit, TextSplit
 from finetune.evaluation import TEXT_PROTOCOLS, create_evaluator
-from finetune.evaluation.submission import write_submission
+from finetune.evaluation.submission import check_submission, write_submission
 from finetune.evaluation.truth import SPLITS, check_split, load_other_truth, load_run_truth
 from finetune.options import EvaluateOptions
 from finetune.read_ahead import progress_bar, read_ahead
@@ -53,28 +51,21 @@ def load_to_score(options: EvaluateOptions) -> LoadedRun:
 
 def truth_of(loaded: LoadedRun, options: EvaluateOptions, split: str) -> BoxSplit | TextSplit:
     """A split of the data of the run, or of other data; the classes are said."""
+    from finetune.load import PUBLISHED
+
     check_split(split)
-    if loaded.finds_words:
-        return _words_of(loaded, options, split)
     if options.data is None:
-        truth = load_run_truth(loaded.config.data, loaded.config.seed, split)
+        if options.detector is not None or options.run in PUBLISHED:
+            raise UsageError("published weights have no data of their own: give --data FOLDER")
+        truth = load_run_truth(loaded.config.data, loaded.config.seed, split, "text" if loaded.finds_words else "boxes")
         say_classes(truth)
         return truth
+    if loaded.finds_words:
+        return load_text_annotations(DataConfig(root=options.data), split, need_images=True)
     truth, lines = load_other_truth(loaded.config.data, options.data, split, loaded.class_names)
     for line in lines:
         console().print(line, markup=False)
     return truth
-
-
-def _words_of(loaded: LoadedRun, options: EvaluateOptions, split: str) -> TextSplit:
-    if options.data is not None:
-        return load_text_annotations(DataConfig(root=options.data), split, need_images=True)
-    config = loaded.config.data
-    if loaded.record is None and config == DataConfig():
-        raise UsageError("these weights have no data of their own: give --data FOLDER")
-    if config.root not in EMBEDDED and not Path(config.root).expanduser().exists():
-        raise DataError(f"the data of this run, {config.root}, are not there: say where they are with --data")
-    return load_for_words(config, loaded.config.seed).get(split)
 
 
 def say_classes(truth: BoxSplit | TextSplit) -> None:
@@ -103,21 +94,28 @@ def sweep(loaded: LoadedRun, options: EvaluateOptions) -> tuple[LoadedRun, str]:
     truth = truth_of(loaded, options, split)
     protocol = next((name for name in (*options.protocol, *loaded.config.evaluate.protocols) if name in TEXT_PROTOCOLS), TEXT_PROTOCOLS[0])
     settings = sweep_settings(loaded.detector.decoding)
-    evaluators = [create_evaluator(protocol, truth) for _ in settings]
+    evaluator = create_evaluator(protocol, truth)
+    by_settings: list[list[tuple[Detections, ImageMeta]]] = [[] for _ in settings]
     from detectors.craft.decode import decode_many
 
     for images, metas in _pictures(loaded, truth, _TEXT_BATCH, f"sweeping thresholds on {split}"):
         outputs, inputs = loaded.look(images)
         for found, own_input, meta in zip(decode_many(outputs.maps, settings), inputs, metas, strict=True):
-            for evaluator, detections in zip(evaluators, found, strict=True):
-                evaluator.process(loaded.map_back([detections], [own_input]), [meta])
-    hmeans = [evaluator.evaluate().values["hmean"] for evaluator in evaluators]
+            for collected, detections in zip(by_settings, found, strict=True):
+                collected.append((loaded.map_back([detections], [own_input])[0], meta))
+    hmeans = [_hmean(evaluator, collected) for collected in by_settings]
     best = best_of(hmeans, settings)
     loaded.detector.decoding = settings[best]
     before, after = (hmeans[row] or 0.0 for row in (0, best))
     line = f"thresholds chosen on {split} ({len(truth)} pictures, {len(settings)} sets tried, {protocol}): Hmean {after:.4f}, with those of the run {before:.4f}; again with {flags_of(settings[best])}"
     console().print(line, markup=False)
     return loaded, f"thresholds chosen on {split}" + ("" if split != options.split else ", the split that is scored: this figure is too good")
+
+
+def _hmean(evaluator: Evaluator, found: Sequence[tuple[Detections, ImageMeta]]) -> float | None:
+    evaluator.reset()
+    evaluator.process([detections for detections, _ in found], [meta for _, meta in found])
+    return evaluator.evaluate().values["hmean"]
 
 
 def detect(loaded: LoadedRun, truth: BoxSplit | TextSplit, evaluators: Sequence[Evaluator], batch_size: int) -> None:
@@ -170,14 +168,14 @@ def input_conditions(loaded: LoadedRun) -> list[str]:
     return [f"input {height} x {width} ({loaded.preprocess.resize})"]  # type: ignore[union-attr]
 
 
-def write_words(path: str, evaluators: Sequence[Any], truth: BoxSplit | TextSplit) -> None:
-    """Write the words that were found as a submission zip.
+def check_words_can_be_written(path: str, truth: BoxSplit | TextSplit) -> None:
+    """Before anything is computed: raise UsageError where a submission of this truth cannot be written to ``path``."""
+    if not isinstance(truth, TextSplit):
+        raise UsageError("--submission is for scene text; this run finds boxes")
+    check_submission(path, truth.image_ids)
 
-    Raises:
-        UsageError: They were not scored by a protocol of scene text.
-    """
-    words = next((evaluator for evaluator in evaluators if evaluator.protocol in TEXT_PROTOCOLS), None)
-    if words is None or not isinstance(truth, TextSplit):
-        raise UsageError(f"--submission is for scene text: choose --protocol from {', '.join(TEXT_PROTOCOLS)}")
+
+def write_words(path: str, words: Any, truth: TextSplit) -> None:
+    """Write the words that an evaluator of scene text collected as a submission zip."""
     write_submission(path, truth.image_ids, words.store.rows(), words.protocol)
     console().print(f"written: {path}", markup=False)

@@ -82,19 +82,21 @@ def _score_file(options: EvaluateOptions, data: str, predictions: str) -> list[E
 
 
 def _score_run(options: EvaluateOptions) -> list[EvalResult]:
-    from finetune.score_run import detect, input_conditions, load_to_score, sweep, truth_of, write_words
+    from finetune.score_run import check_words_can_be_written, detect, input_conditions, load_to_score, sweep, truth_of, write_words
 
     loaded = load_to_score(options)
     origin = ""
     if options.sweep is not None:
         loaded, origin = sweep(loaded, options)
     truth = truth_of(loaded, options, options.split)
+    if options.submission is not None:
+        check_words_can_be_written(options.submission, truth)
     evaluators = [create_evaluator(protocol, truth) for protocol in options.protocol or loaded.config.evaluate.protocols]
     detect(loaded, truth, evaluators, options.batch_size)
     named = f"run {options.run}" if options.run else f"{options.detector} {options.weights or ''}".rstrip()
     results = _report(evaluators, truth, [named, _describe(truth, options.data), *input_conditions(loaded), *([origin] if origin else [])])
-    if options.submission is not None:
-        write_words(options.submission, evaluators, truth)
+    if options.submission is not None and isinstance(truth, TextSplit):
+        write_words(options.submission, evaluators[0], truth)
     if options.run is not None and Path(options.run).is_dir():
         _keep(Path(options.run), options, loaded, truth, results)
     return results

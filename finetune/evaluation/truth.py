@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from backbones.errors import DataError, UsageError
 from finetune.config import DataConfig
+from finetune.data.sources import EMBEDDED
 from finetune.data.splits import load_annotations, load_splits
 from finetune.data.types import BoxSplit, TextSplit
 from finetune.nearest import did_you_mean
@@ -29,30 +31,31 @@ def load_truth(data: str, split: str, one_based: bool = True) -> BoxSplit | Text
     return load_annotations(DataConfig(root=data, one_based=one_based), split)
 
 
-def load_run_truth(config: DataConfig, seed: int, split: str) -> BoxSplit | TextSplit:
+def load_run_truth(config: DataConfig, seed: int, split: str, wants: Literal["boxes", "text"] = "boxes") -> BoxSplit | TextSplit:
     """A split of the data that a run was trained on; where the run kept a share of train for validation, that share.
 
-    Boxes are as written in the files, not clipped as for training, so that a file of the same predictions scores the same.
+    Boxes are as written in the files, not clipped as for training, so that a file of the same predictions scores the same. ``wants`` says what the run
+    finds; of text data a run of boxes gets the boxes around words.
 
     Raises:
         DataError: The data are not where they were.
         UsageError: There is no such split.
     """
     check_split(split)
-    if config.root != "signs" and not Path(config.root).expanduser().exists():
+    if config.root not in EMBEDDED and not Path(config.root).expanduser().exists():
         raise DataError(f"the data of this run, {config.root}, are not there: say where they are with --data")
-    used = load_splits(config, seed).get(split)
+    used = load_splits(config, seed, wants=wants).get(split)
     if isinstance(used, TextSplit):  # quads of words are kept as written
         return used
     try:
-        written = load_annotations(config, split)
+        written = load_annotations(config, split, wants="boxes")
     except UsageError:  # val was cut from train
-        written = load_annotations(config, "train")
+        written = load_annotations(config, "train", wants="boxes")
     return _select(written, used)
 
 
-def load_other_truth(config: DataConfig, data: str, split: str, class_names: Sequence[str]) -> tuple[BoxSplit | TextSplit, list[str]]:
-    """A split of other data than a run's, with the classes that both know by name.
+def load_other_truth(config: DataConfig, data: str, split: str, class_names: Sequence[str]) -> tuple[BoxSplit, list[str]]:
+    """A split of other data than those of a run of boxes, with the classes that both know by name.
 
     Args:
         config: Data settings of the run; its renamings are applied where the data have the old name.
@@ -68,9 +71,7 @@ def load_other_truth(config: DataConfig, data: str, split: str, class_names: Seq
     """
     check_split(split)
     plain = replace(config, root=data, format="auto", train=None, val=None, test=None, images=None, include=(), rename={})
-    written = load_annotations(plain, split)
-    if isinstance(written, TextSplit):
-        return load_annotations(plain, split, need_images=True), []
+    written = load_annotations(plain, split, wants="boxes")
     names = written.class_names
     plain = replace(plain, rename={old: new for old, new in config.rename.items() if old in names})
     here = [plain.rename.get(name, name) for name in names]
@@ -79,7 +80,7 @@ def load_other_truth(config: DataConfig, data: str, split: str, class_names: Seq
         raise DataError(f"the data have the classes {', '.join(here[:8])}, the run {', '.join(class_names[:8])}, none in common: rename the classes in the annotations")
     lines = [f"class {name} -> {plain.rename.get(name, name)}" if plain.rename.get(name, name) in common else f"class {name} -> left out, unknown to the run" for name in names]
     lines += [f"class {name} of the run -> left out, not in the data" for name in class_names if name not in common]
-    return load_annotations(replace(plain, include=common), split, need_images=True), lines
+    return load_annotations(replace(plain, include=common), split, need_images=True, wants="boxes"), lines
 
 
 def check_split(split: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from finetune.datamodule import DetectionDataModule
 from finetune.load import load_run
 from finetune.training import fit
 from finetune.word_drawing import cut_word
-from tests.finetune.tiny import write_squares
+from tests.finetune.tiny import tiny_config, write_squares
 
 
 def write_bars(root: Path, counts: dict[str, int], seed: int = 0) -> Path:
@@ -150,6 +151,28 @@ def test_boxes_and_words_are_not_mixed_up(run: Path, data: Path, tmp_path: Path,
     assert main(["evaluate", str(run), "--protocol", "coco"]) == UsageError.exit_code
     assert main(["evaluate", "--detector", "craftlite", "--data", str(data)]) == UsageError.exit_code
     assert "only craft has published weights" in capsys.readouterr().err
+
+
+def test_a_run_of_boxes_learns_and_is_scored_on_words(data: Path, tmp_path: Path) -> None:
+    boxes = replace(tiny_config(data, epochs=1), data=DataConfig(root=str(data), input_size=(64, 64), batch_size=4, workers=0))
+    fit(boxes, tmp_path / "run")
+    for more in ([], ["--data", str(data)]):
+        assert main(["evaluate", str(tmp_path / "run"), "--split", "test", *more, "--json", str(tmp_path / "e.json")]) == 0
+        (result,) = json.loads((tmp_path / "e.json").read_text())["results"]
+        assert result["protocol"] == "coco"
+        assert result["values"]["AP"] is not None
+    assert main(["evaluate", str(tmp_path / "run"), "--submission", str(tmp_path / "s.zip")]) == UsageError.exit_code
+
+
+def test_a_submission_that_cannot_be_written_stops_before_anything_is_computed(run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("one_test", "two_test"):
+        (tmp_path / "d" / folder).mkdir(parents=True)
+        shutil.copy(data / "test_images" / "img_1.png", tmp_path / "d" / folder / "img_1.png")
+        shutil.copy(data / "test_gts" / "gt_img_1.txt", tmp_path / "d" / folder / "gt_img_1.txt")
+    write_bars(tmp_path / "d", {"train": 2})
+    monkeypatch.setattr("finetune.load.LoadedRun.look", lambda *_: pytest.fail("the network ran"))
+    assert main(["evaluate", str(run), "--data", str(tmp_path / "d"), "--split", "test", "--submission", str(tmp_path / "s.zip")]) == UsageError.exit_code
+    assert "several pictures would be written as res_img_1.txt" in " ".join(capsys.readouterr().err.split())
 
 
 def test_settings_of_text_detectors_come_from_their_own_defaults(capsys: pytest.CaptureFixture[str]) -> None:
