@@ -20,10 +20,10 @@ from finetune.data.dataset import DetectionDataset
 from finetune.data.mixing import Mixing
 from finetune.data.preprocess import Preprocess
 from finetune.data.samplers import EvalSampler, TrainSampler
-from finetune.data.splits import DataSplits, locate, splits_of
+from finetune.data.sources import EMBEDDED
+from finetune.data.splits import DataSplits, load_splits, locate, splits_of
 from finetune.data.text.dataset import TextDataset
-from finetune.data.text.kind import load_for_boxes, load_for_words
-from finetune.data.text.splits import EMBEDDED, locate_text
+from finetune.data.text.splits import locate_text
 from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import BoxSplit, TextSplit
 
@@ -69,7 +69,7 @@ class DetectionDataModule(pl.LightningDataModule):
     def splits(self) -> DataSplits[Any]:
         """The data; read at the first use."""
         if self._splits is None:
-            self._splits = load_for_words(self.config, self.seed) if self.finds_words else load_for_boxes(self.config, self.seed)
+            self._splits = load_splits(self.config, self.seed, wants="text" if self.finds_words else "boxes")
         return self._splits
 
     @property

@@ -16,6 +16,7 @@ from typing import Any
 from backbones.errors import FinetuneError, UsageError
 from finetune.config import RunConfig
 from finetune.config_file import load_config, save_config, with_absolute_paths
+from finetune.data.sources import EMBEDDED
 
 _PACKAGES = ("finetune-light", "torch", "torchvision", "timm", "pytorch-lightning", "albumentations", "faster-coco-eval", "numpy", "opencv-python-headless", "Pillow")
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
@@ -174,7 +175,7 @@ class RunFolder:
 
 def data_name(config: RunConfig) -> str:
     """A short name of the data: the folder or file name of its root."""
-    if config.data.root in ("signs", "words"):
+    if config.data.root in EMBEDDED:
         return config.data.root
     path = Path(config.data.root).expanduser()
     return (path.resolve().name if path.name in ("", ".", "..") else path.stem if path.suffix else path.name) or "data"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from backbones.errors import DataError
 from finetune.config import DataConfig
@@ -15,7 +16,7 @@ from finetune.data.kinds import ANNOTATIONS_UNREADABLE, CLASS_PARENT, CLASS_RENU
 from finetune.data.layouts import Layout, find_layout, named_source
 from finetune.data.partition import join_sources, overlap, seeded_partition
 from finetune.data.raw import RawSplit, no_collection
-from finetune.data.sources import SPLITS, CocoSource, Source
+from finetune.data.sources import EMBEDDED, SPLITS, CocoSource, Source
 from finetune.data.voc import read_voc
 from finetune.data.voc_pairs import pair_folder, pair_set, read_set_file
 
@@ -56,17 +57,7 @@ def gather(config: DataConfig, seed: int, findings: Findings) -> Gathered:
 
 def locate(config: DataConfig) -> tuple[Path, Layout]:
     """The root folder (or file) and the layout in it, explicit settings included."""
-    images = expand(config.images) if config.images else None
-    if config.root == "signs" and not Path("signs").exists():
-        from finetune.samples import ensure_signs
-
-        root = Path(ensure_signs())
-    else:
-        root = expand(config.root)
-    if images is not None and not is_dir(images):
-        if not is_dir(root / images):
-            raise DataError(f"data.images: {images} is no folder, neither here nor in {root}; give the folder of the pictures")
-        images = root / images
+    root, images = root_and_images(config)
     explicit = {name: value for name in SPLITS if (value := getattr(config, name)) is not None}
     layout = _found_beside(root, config, images) if explicit else find_layout(root, config.format, images)
     sources = {name: found for name, found in layout.sources.items() if name not in explicit}
@@ -74,6 +65,33 @@ def locate(config: DataConfig) -> tuple[Path, Layout]:
         if entries:
             sources[name] = tuple(_explicit(root, name, entry, config.format, images) for entry in entries)
     return root, Layout(layout.name, {name: sources[name] for name in SPLITS if name in sources})
+
+
+def root_and_images(config: DataConfig) -> tuple[Path, Path | None]:
+    """The root folder (or file), an embedded set drawn where it is asked for, and the folder of pictures where one is named."""
+    if config.root in EMBEDDED and not Path(config.root).exists():
+        from finetune.samples import ensure_signs, ensure_words
+
+        root = ensure_signs() if config.root == "signs" else ensure_words()
+    else:
+        root = expand(config.root)
+    images = expand(config.images) if config.images else None
+    if images is not None and not is_dir(images):
+        if not is_dir(root / images):
+            raise DataError(f"data.images: {images} is no folder, neither here nor in {root}; give the folder of the pictures")
+        images = root / images
+    return root, images
+
+
+def drop_empty_splits(raws: dict[str, Any], config: DataConfig, findings: Findings) -> None:
+    """A split without images is a fault; with a lenient sink it is noted and left out."""
+    for name in [name for name, raw in raws.items() if not raw.images]:
+        if not findings.lenient:
+            raise DataError(f"split {name!r} of {config.root} has no images; {SPLIT_EMPTY.remedy}")
+        findings.split = name
+        findings.fault(SPLIT_EMPTY, Path(config.root))
+        del raws[name]
+    findings.split = ""
 
 
 def _found_beside(root: Path, config: DataConfig, images: Path | None) -> Layout:
@@ -129,13 +147,7 @@ def _read_source(source: Source, config: DataConfig, findings: Findings, notes: 
 
 def _separate(raws: dict[str, RawSplit], config: DataConfig, seed: int, notes: list[str], findings: Findings) -> None:
     """Make sure that there is a validation split, and that train shares no picture with it."""
-    for name in [name for name, raw in raws.items() if not raw.images]:
-        if not findings.lenient:
-            raise DataError(f"split {name!r} of {config.root} has no images; {SPLIT_EMPTY.remedy}")
-        findings.split = name
-        findings.fault(SPLIT_EMPTY, Path(config.root))
-        del raws[name]
-    findings.split = ""
+    drop_empty_splits(raws, config, findings)
     for name in ("val", "test"):
         if "train" not in raws or name not in raws:
             continue

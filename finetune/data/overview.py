@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from backbones.errors import DataError
 from finetune.data.findings import Findings
-from finetune.data.types import BoxSplit
+from finetune.data.types import BoxSplit, TextSplit
+
+SplitT = TypeVar("SplitT", BoxSplit, TextSplit)
 
 
-def without_empty(split: BoxSplit, notes: list[str]) -> BoxSplit:
-    """Leave out images without boxes, and say so in ``notes``."""
+def without_empty(split: SplitT, notes: list[str], what: str = "boxes") -> SplitT:
+    """Leave out images without boxes (or words: ``what``), and say so in ``notes``."""
     counts = np.diff(split.offsets)
     kept = np.flatnonzero(counts)
     if len(kept) < len(split):
-        notes.append(f"train: {len(split) - len(kept)} images without boxes left out (keep_empty false)")
+        notes.append(f"train: {len(split) - len(kept)} images without {what} left out (keep_empty false)")
     offsets = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int64)
-    return BoxSplit(**{**vars(split), "image_ids": tuple(split.image_ids[i] for i in kept), "paths": tuple(split.paths[i] for i in kept), "original_hw": split.original_hw[kept], "offsets": offsets})
+    changed: dict[str, Any] = {"image_ids": tuple(split.image_ids[i] for i in kept), "paths": tuple(split.paths[i] for i in kept), "original_hw": split.original_hw[kept], "offsets": offsets}
+    return replace(split, **changed)
 
 
 def finding_lines(findings: Findings, root: str) -> list[str]:

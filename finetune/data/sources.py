@@ -8,6 +8,7 @@ from pathlib import Path
 from finetune.data.file_listing import folders_in, is_dir
 
 SPLITS = ("train", "val", "test")
+EMBEDDED = ("signs", "words")  # sets that are drawn here; signs has boxes and words
 WORDS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 PICTURE_FOLDERS = ("", "images", "JPEGImages", "Images", "imgs", "img", "data")
 

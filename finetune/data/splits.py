@@ -66,11 +66,10 @@ def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "t
         UsageError: ``include`` or ``rename`` name classes that are not there.
     """
     from finetune.data.text.boxes import boxes_of_splits  # text data builds on this file
-    from finetune.data.text.kind import data_kind
-    from finetune.data.text.splits import load_text_splits
+    from finetune.data.text.kind import data_kind, load_words
 
     if wants == "text" or data_kind(config) == "text":
-        splits = load_text_splits(config, seed)
+        splits = load_words(config, seed)
         return boxes_of_splits(splits, config) if wants == "boxes" else splits
     return _load_box_splits(config, seed)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import cv2
 import numpy as np
 import torch
@@ -131,21 +129,3 @@ def draw_crop(path: str, picture_hw: tuple[int, int], affine: Affine, crop_hw: t
     matrix = np.concatenate([linear, shift[:, None]], axis=1)
     drawn = cv2.warpAffine(image, matrix, crop_hw[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(pad,) * channels)
     return drawn.reshape(*crop_hw, channels)  # type: ignore[return-value]
-
-
-def batches_of_one_shape(shapes: Iterable[tuple[int, int]], batch_size: int) -> list[list[int]]:
-    """Rows grouped so that every batch holds inputs of one shape, in the order in which their first row comes; for whole pictures.
-
-    Args:
-        shapes: Height and width of each input.
-        batch_size: Most rows of a batch.
-    """
-    open_batches: dict[tuple[int, int], list[int]] = {}
-    batches: list[list[int]] = []
-    for row, shape in enumerate(shapes):
-        batch = open_batches.get(shape)
-        if batch is None or len(batch) == batch_size:
-            batch = open_batches[shape] = []
-            batches.append(batch)
-        batch.append(row)
-    return batches

@@ -8,11 +8,11 @@ from typing import Literal
 from backbones.errors import DataError
 from finetune.config import DataConfig
 from finetune.data.gather import locate
-from finetune.data.splits import DataSplits, load_splits
-from finetune.data.text.boxes import boxes_of_splits
+from finetune.data.sources import EMBEDDED
+from finetune.data.splits import DataSplits
 from finetune.data.text.sources import FORMATS
-from finetune.data.text.splits import EMBEDDED, load_text_splits, locate_text
-from finetune.data.types import BoxSplit, TextSplit
+from finetune.data.text.splits import load_text_splits, locate_text
+from finetune.data.types import TextSplit
 
 
 def data_kind(config: DataConfig) -> Literal["boxes", "text"]:
@@ -42,12 +42,7 @@ def data_kind(config: DataConfig) -> Literal["boxes", "text"]:
     return "text"
 
 
-def load_for_boxes(config: DataConfig, seed: int = 0) -> DataSplits[BoxSplit]:
-    """The splits for a detector of boxes; words become boxes of one class."""
-    return boxes_of_splits(load_text_splits(config, seed), config) if data_kind(config) == "text" else load_splits(config, seed)
-
-
-def load_for_words(config: DataConfig, seed: int = 0) -> DataSplits[TextSplit]:
+def load_words(config: DataConfig, seed: int = 0) -> DataSplits[TextSplit]:
     """The splits for a detector of words.
 
     Raises:

@@ -11,13 +11,14 @@ import numpy as np
 
 from backbones.errors import DataError, UsageError
 from finetune.config import DataConfig
-from finetune.data.file_listing import expand, is_dir, real_paths
+from finetune.data.file_listing import is_dir, real_paths
 from finetune.data.findings import Findings, fault_line, shorten
-from finetune.data.kinds import SEVERAL_FILES, SPLIT_EMPTY, WORD_UNREADABLE
-from finetune.data.overview import finding_lines
+from finetune.data.gather import drop_empty_splits, root_and_images
+from finetune.data.kinds import SEVERAL_FILES, WORD_UNREADABLE
+from finetune.data.overview import finding_lines, without_empty
 from finetune.data.partition import overlap, validation_share
 from finetune.data.raw import no_collection
-from finetune.data.sources import SPLITS
+from finetune.data.sources import EMBEDDED, SPLITS
 from finetune.data.splits import DataSplits
 from finetune.data.text.assemble import build_text_split, fingerprint_of_text
 from finetune.data.text.checks import check_words
@@ -29,9 +30,6 @@ from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import TextSplit
 
 __all__ = ["GatheredText", "gather_text", "load_text_annotations", "load_text_splits", "locate_text"]
-
-EMBEDDED = ("signs", "words")  # sets that are drawn here; signs has boxes, too
-
 
 @dataclass(frozen=True, eq=False)
 class GatheredText:
@@ -61,7 +59,7 @@ def load_text_splits(config: DataConfig, seed: int = 0) -> DataSplits[TextSplit]
     for name, split in splits.items():
         check_words(split, [image.annotation_file for image in gathered.raws[name].images], scales_of(split, config), findings)
     if "train" in splits and not config.keep_empty:
-        splits["train"] = _without_empty(splits["train"], notes)
+        splits["train"] = without_empty(splits["train"], notes, "words")
     notes += describe_text(splits, config.root) + finding_lines(findings, config.root)
     return text_splits_of(splits, notes, name_of(config, gathered.root))
 
@@ -106,13 +104,7 @@ def gather_text(config: DataConfig, seed: int, findings: Findings) -> GatheredTe
         findings.split = name
         raws[name] = _joined(sources, root, findings)
     findings.split = ""
-    for name in [name for name, raw in raws.items() if not raw.images]:
-        if not findings.lenient:
-            raise DataError(f"split {name!r} of {config.root} has no images; {SPLIT_EMPTY.remedy}")
-        findings.split = name
-        findings.fault(SPLIT_EMPTY, Path(config.root))
-        del raws[name]
-    findings.split = ""
+    drop_empty_splits(raws, config, findings)
     if not raws:
         faults = [finding for finding in findings.rows if finding.kind.severity == "error"]
         raise DataError(fault_line(faults) if faults else f"{root}: no split to read; set data.train, data.val or data.test")
@@ -122,17 +114,7 @@ def gather_text(config: DataConfig, seed: int, findings: Findings) -> GatheredTe
 
 def locate_text(config: DataConfig) -> tuple[Path, TextLayout]:
     """The root folder and the layout in it, explicit settings included."""
-    if config.root in EMBEDDED and not Path(config.root).exists():
-        from finetune.samples import ensure_signs, ensure_words
-
-        root = ensure_signs() if config.root == "signs" else ensure_words()
-    else:
-        root = expand(config.root)
-    images = expand(config.images) if config.images else None
-    if images is not None and not is_dir(images):
-        if not is_dir(root / images):
-            raise DataError(f"data.images: {images} is no folder, neither here nor in {root}; give the folder of the pictures")
-        images = root / images
+    root, images = root_and_images(config)
     kind = config.format if config.format in FORMATS else "auto"
     explicit = {name: value for name in SPLITS if (value := getattr(config, name)) is not None}
     try:
@@ -234,13 +216,3 @@ def select_pictures(raw: RawText, keep: Sequence[bool]) -> RawText:
     """The pictures for which ``keep`` is true."""
     rows = [row for row, kept in enumerate(keep) if kept]
     return RawText([raw.images[row] for row in rows], [raw.words[row] for row in rows])
-
-
-def _without_empty(split: TextSplit, notes: list[str]) -> TextSplit:
-    counts = np.diff(split.offsets)
-    kept = np.flatnonzero(counts)
-    if len(kept) < len(split):
-        notes.append(f"train: {len(split) - len(kept)} images without words left out (keep_empty false)")
-    offsets = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int64)
-    changed = {"image_ids": tuple(split.image_ids[i] for i in kept), "paths": tuple(split.paths[i] for i in kept), "original_hw": split.original_hw[kept], "offsets": offsets}
-    return TextSplit(**{**vars(split), **changed})

@@ -9,8 +9,9 @@ import pytest
 
 from backbones.errors import DataError
 from finetune.config import DataConfig
+from finetune.data.splits import load_splits
 from finetune.data.text.boxes import boxes_of_split
-from finetune.data.text.kind import data_kind, load_for_boxes, load_for_words
+from finetune.data.text.kind import data_kind
 from finetune.data.text.splits import load_text_annotations, load_text_splits
 from finetune.data.types import TextSplit
 from tests.finetune.data.makers import write_coco, write_picture
@@ -155,12 +156,12 @@ def test_kinds_are_told_apart_and_words_are_boxes_for_others(tmp_path: Path) -> 
     text, boxes = write_icdar(tmp_path / "t", "train", {f"img_{n}": f"{QUAD},a\n{QUAD},###".encode() for n in range(1, 6)}), tmp_path / "b"
     write_coco(boxes / "annotations/instances_train.json", boxes / "train", [f"{n}.jpg" for n in range(5)])
     assert (data_kind(DataConfig(root=str(text))), data_kind(DataConfig(root=str(boxes)))) == ("text", "boxes")
-    seen = load_for_boxes(DataConfig(root=str(text))).get("train")
+    seen = load_splits(DataConfig(root=str(text)), wants="boxes").get("train")
     assert seen.class_names == ("text",)
     assert seen.boxes[0].tolist() == [10, 10, 50, 30]
     assert seen.ignore[:2].tolist() == [False, True]
     with pytest.raises(DataError, match="holds boxes of objects, no words"):
-        load_for_words(DataConfig(root=str(boxes)))
+        load_splits(DataConfig(root=str(boxes)), wants="text")
 
 
 def test_boxes_outside_the_picture_are_clipped(tmp_path: Path) -> None:
