@@ -14,7 +14,7 @@ def keep_freed_memory() -> bool:
     """Tell glibc to keep what is freed instead of giving it back to the kernel.
 
     By default large blocks, as feature maps are, go back when they are freed, and the kernel clears every page of them anew when the next
-    step asks for the same: a tenth to two fifths of the time of a training step on a CPU, measured by
+    step asks for the same: a tenth of the time of a training step on a CPU, or more, measured by
     ``python tools/bench_ssdlite.py --only allocator`` (docs/performance.md). The process does not shrink any more before it ends. Left alone where the user chose
     something else (``MALLOC_...`` variables, a preloaded allocator) and on other systems.
 

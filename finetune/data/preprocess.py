@@ -40,7 +40,7 @@ class Preprocess:
     """How a picture becomes an input; travels with the weights.
 
     Sides that shrink to less than half average areas (cv2.INTER_AREA); all others are bilinear, which down to a half still looks at every
-    pixel and takes a fifth of the time. Both keep pixel edges in place. Letterbox keeps the
+    pixel and is several times faster. Both keep pixel edges in place. Letterbox keeps the
     shape of the picture, centres it and fills the rest with ``pad``.
 
     Args:
