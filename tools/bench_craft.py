@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from rich.box import SIMPLE
 from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from backbones import create_backbone
 from detectors.craft.decode import DecodeSettings, decode_many, decode_maps

@@ -26,6 +26,8 @@ from pathlib import Path
 import timm
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from finetune.config import BackboneConfig, FreezeConfig
 from finetune.config_file import save_config
 from finetune.run_folder import RunFolder

@@ -11,10 +11,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from finetune.evaluation.text_scoring import read_files_to_score
 from tests.finetune.evaluation import official_port
