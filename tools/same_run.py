@@ -26,7 +26,7 @@ def differences(whole: RunFolder, other: RunFolder, tolerance: float = 0.0) -> l
         tolerance: Largest difference of two numbers, of a size above 1 relative to it; 0 compares bit by bit.
 
     Returns:
-        What differs, "metrics.csv.3.val/loss: 0.51 is not 0.53"; empty for the same run.
+        What differs, tensors first, because figures follow from them: "metrics.csv.3.val/loss: 0.51 is not 0.53"; empty for the same run.
     """
     found = []
     for name, read in (
@@ -44,7 +44,8 @@ def differences(whole: RunFolder, other: RunFolder, tolerance: float = 0.0) -> l
     if pictures[0].keys() != pictures[1].keys() or (not tolerance and pictures[0] != pictures[1]):
         found.append("pictures differ")
     files = [sorted(path.relative_to(folder.root).as_posix() for path in folder.root.rglob("*")) for folder in (whole, other)]
-    return found + [f"{name} is in one folder only" for name in sorted(set(files[0]) ^ set(files[1]))]
+    found += [f"{name} is in one folder only" for name in sorted(set(files[0]) ^ set(files[1]))]
+    return sorted(found, key=lambda line: " differs" not in line)
 
 
 def _checkpoint(path: Path) -> Any:
