@@ -68,6 +68,9 @@ class TextTarget(TensorRecord):
     ``quads`` [N, 4, 2] f32 are words, clockwise from the top-left corner of the text; ``ignore`` [N] bool are words that neither count as
     truth nor as background (ICDAR ``###``); ``texts`` are their N transcriptions ("" where unknown). Where characters are known,
     ``char_quads`` [K, 4, 2] f32 with ``char_words`` [K] i64, the rows of ``quads`` they belong to, in reading order within a word.
+    ``word_confidence`` [N] f32 in 0..1 is how far the characters of each word are to be trusted (those that a model found, see
+    ``detectors.craft.pseudo``): it weighs the loss inside the word; None is 1 for all. Words that count and have no characters are divided
+    equally, with the confidence of an equal division.
     Ready-made maps (of a teacher, or pseudo-labels) are ``maps`` [2, h, w] f32, region and affinity in 0..1, with ``confidence`` [h, w] f32 in 0..1.
     """
 
@@ -76,6 +79,7 @@ class TextTarget(TensorRecord):
     texts: tuple[str, ...] = ()
     char_quads: Tensor | None = None
     char_words: Tensor | None = None
+    word_confidence: Tensor | None = None
     maps: Tensor | None = None
     confidence: Tensor | None = None
 

@@ -10,7 +10,8 @@ overlap the greater value stays. Differences:
   at full resolution and the map is halved by cubic interpolation.
 - A character that leaves the picture is drawn as far as it is in it. There, its corners are pushed to the border, which bends the Gaussian.
 - Neighbours that stand below each other are joined (``affinity_quads``).
-- A word without characters is divided equally with confidence 0.5 right here; the word's map would do better, see ``TextTarget.char_quads``.
+- A word without characters is divided equally with confidence 0.5 right here; characters that a model found in the word (``pseudo``) come as
+  ``TextTarget.char_quads`` with ``word_confidence``.
 - Ignored words are left out of the confidence, except where a word that counts lies over them. There, the later line of the file wins.
 
 Where to call it: in the loss, on the device of the network. A target of quads is some hundred bytes on its way from a loader to a GPU, its
@@ -141,7 +142,8 @@ def _gather(targets: Sequence[TextTarget], device: torch.device) -> _Words:
     char_row = torch.cat([image[:0], *(torch.arange(len(part), device=device) for part, _ in known)])
     bare = ~ignore
     bare[char_word] = False
-    confidence = torch.where(bare, SPLIT_CONFIDENCE, 1.0)
+    given = [torch.ones(n, device=device) if (value := target.word_confidence) is None else value.float() for target, n in zip(targets, counts, strict=True)]
+    confidence = torch.where(bare, SPLIT_CONFIDENCE, torch.cat(given))
     if bool(bare.any()):
         texts = [text for target in targets for text in (target.texts or ("",) * len(target.quads))]
         rows = bare.nonzero().squeeze(1)
@@ -169,7 +171,7 @@ def _draw_maps(words: _Words, count: int, map_hw: tuple[int, int], stride: int) 
 def _draw_confidence(words: _Words, count: int, map_hw: tuple[int, int], stride: int) -> Tensor:
     """1 where there is no word, 0 in ignored ones and in those that cannot be divided, a word's own confidence where one counts, [count, h, w]."""
     good = drawable(words.quads)
-    left_out = words.ignore | words.without_characters()
+    left_out = words.ignore | words.without_characters() | (words.confidence <= 0)
     special = left_out | (words.confidence < 1)
     if not bool(special.any()):
         return torch.ones(count, *map_hw, device=words.quads.device)

@@ -216,3 +216,19 @@ def test_ready_made_maps_are_taken_as_they_are() -> None:
     assert torch.equal(again.maps, mixed.maps[:1])
     with pytest.raises(FinetuneError, match=r"image 0 of the batch carries maps of \(2, 160, 160\), its place is \(2, 80, 80\)"):
         build_targets([carried], (80, 80))
+
+
+def test_a_word_s_confidence_weighs_its_quad_alone() -> None:
+    words = [box(20, 20, 100, 60), box(20, 80, 100, 120), box(120, 80, 200, 120), box(120, 20, 200, 60)]
+    characters = [box(20, 20, 60, 60), box(60, 20, 100, 60), box(20, 80, 100, 120), box(120, 80, 200, 120)]
+    trusted = replace(target(words, characters, [0, 0, 1, 2], texts=("ab", "c", "d", "efg")), word_confidence=torch.tensor([0.75, 1.0, 0.0, 0.9]))
+    confidence = build_targets([trusted], HW).confidence[0]
+    assert confidence[20, 30] == 0.75
+    assert confidence[50, 30] == 1
+    assert confidence[50, 80] == 0  # not to be trusted at all: nothing is learned there
+    assert confidence[20, 80] == 0.5  # without characters it is divided equally, whatever it came with
+    assert confidence[5, 5] == confidence[70, 30] == 1
+    assert torch.equal(build_targets([trusted], HW).maps, build_targets([replace(trusted, word_confidence=None)], HW).maps)
+    both = build_targets([trusted, replace(trusted, word_confidence=None)], HW).confidence
+    assert both[1, 20, 30] == 1
+    assert torch.equal(both[0], confidence)
