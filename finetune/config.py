@@ -31,9 +31,13 @@ class DataConfig:
         mosaic: Share of training samples made of four pictures; not in the last epochs.
         mixup: Share of training samples blended with a second one; not in the last epochs.
         copy_paste: Share of training samples into which objects of a second one are pasted; not in the last epochs.
+        mix: Text detectors: further sources of training samples and their shares; what is left to 1 is the training split. A source is a folder made by finetune distill, a data
+            set of words, "words" (drawn while training runs), "words:FOLDER" (on photographs), or "blank:FOLDER" (pictures without text).
+        epoch_images: With ``mix``: samples of an epoch; 0 is as many as the training split has images.
         batch_size: Images per step and process.
         workers: Loader processes per process; -1 chooses by the number of cores.
         channels: Image channels that are read: 3 (RGB) or 1 (grey).
+        overfit: Test of the set-up: learn the first so many training images by heart and be scored on them (docs/overfit.md); 0 is off.
     """
 
     root: str = "signs"
@@ -53,9 +57,12 @@ class DataConfig:
     mosaic: Annotated[float, SHARE] = 0.0
     mixup: Annotated[float, SHARE] = 0.0
     copy_paste: Annotated[float, SHARE] = 0.0
+    mix: dict[str, Annotated[float, Range(low=0, high=1, open_low=True)]] = field(default_factory=dict)
+    epoch_images: Annotated[int, AT_LEAST_0] = 0
     batch_size: Annotated[int, AT_LEAST_1] = 4
     workers: Annotated[int, Range(low=-1)] = -1
     channels: Literal[1, 3] = 3
+    overfit: Annotated[int, AT_LEAST_0] = 0
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,8 @@ class TrainConfig:
         ema: Decay of averaged weights, for example 0.999; 0 is off.
         early_stop: Stop after this many evaluations without improvement; 0 is off.
         evaluate_every: Epochs between evaluations (the last epoch is always evaluated); 0 is about ten evaluations a run.
+        pictures_every: Epochs between sheets of validation pictures with truth and answer in the run's folder pictures; 0 is off, -1 about five a run, while
+            they take less than 2% of the time.
         accelerator: Passed to Lightning.
         devices: Passed to Lightning.
         num_nodes: Passed to Lightning.
@@ -140,6 +149,7 @@ class TrainConfig:
     ema: Annotated[float, SHARE_BELOW_1] = 0.0
     early_stop: Annotated[int, AT_LEAST_0] = 0
     evaluate_every: Annotated[int, AT_LEAST_0] = 0
+    pictures_every: Annotated[int, Range(low=-1)] = -1
     accelerator: str = "auto"
     devices: str = "1"
     num_nodes: Annotated[int, AT_LEAST_1] = 1

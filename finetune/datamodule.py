@@ -10,7 +10,7 @@ import cv2
 import pytorch_lightning as pl
 import torch
 import torch.distributed
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from backbones.errors import UsageError
 from detectors.types import Batch
@@ -18,14 +18,16 @@ from finetune.config import DataConfig
 from finetune.data.batch import collate
 from finetune.data.dataset import DetectionDataset
 from finetune.data.mixing import Mixing
-from finetune.data.preprocess import Preprocess
+from finetune.data.preprocess import Affine, Preprocess
 from finetune.data.samplers import EvalSampler, TrainSampler
 from finetune.data.sources import EMBEDDED
 from finetune.data.splits import DataSplits, load_splits, locate, splits_of
 from finetune.data.text.dataset import TextDataset
+from finetune.data.text.mix import MixedDataset, MixedSampler, Source, build_sources, source_lines
 from finetune.data.text.splits import locate_text
 from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import BoxSplit, TextSplit
+from finetune.overfit import few_images
 
 _TINY = 64  # images: starting workers takes longer than reading so few
 
@@ -50,6 +52,8 @@ class DetectionDataModule(pl.LightningDataModule):
         self._preprocess = preprocess
         self._splits = splits
         self._epoch = 0
+        self._sources: list[Source] | None = None
+        self._windows: list[tuple[Affine, ...]] = [(), ()]  # fixed crops of train and val, in a test of the set-up
         self._mixing = Mixing(self.config.mosaic, self.config.mixup, self.config.copy_paste)
 
     def set_epoch(self, epoch: int) -> None:
@@ -70,7 +74,24 @@ class DetectionDataModule(pl.LightningDataModule):
         """The data; read at the first use."""
         if self._splits is None:
             self._splits = load_splits(self.config, self.seed, wants="text" if self.finds_words else "boxes")
+            if self.config.overfit:
+                self._splits, *self._windows = few_images(self._splits, self.config, self.preprocess)
         return self._splits
+
+    @property
+    def sources(self) -> list[Source]:
+        """Where training samples come from with ``data.mix``; none without it."""
+        if self._sources is None:
+            splits, preprocess = self.splits, self.preprocess
+            wanted = bool(self.config.mix) and isinstance(preprocess, TextPreprocess) and not self.config.overfit
+            held_out = [path for split in (splits.val, splits.test) if split is not None for path in split.paths]
+            self._sources = build_sources(self.config, splits.get("train"), held_out, preprocess, self.seed) if wanted and isinstance(preprocess, TextPreprocess) else []
+        return self._sources
+
+    @property
+    def train_images(self) -> int:
+        """Samples of an epoch."""
+        return (self.config.epoch_images if self.sources else 0) or len(self.splits.get("train"))
 
     @property
     def finds_words(self) -> bool:
@@ -90,7 +111,7 @@ class DetectionDataModule(pl.LightningDataModule):
     @property
     def summary(self) -> tuple[str, ...]:
         """Lines about the data for the user."""
-        return self.splits.summary
+        return (*self.splits.summary, *(source_lines(self.sources, self.train_images) if self.splits.train is not None and self.sources else ()))
 
     @property
     def fingerprint(self) -> str:
@@ -115,9 +136,12 @@ class DetectionDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled and augmented; the last, smaller batch is left out unless it is the only one."""
         split, (rank, world) = self.splits.get("train"), self._processes()
-        sampler = TrainSampler(len(split), self.seed, rank, world)
+        sources = self.sources
+        shares = [source.share for source in sources]
+        sampler = MixedSampler([len(source.rows) for source in sources], shares, self.train_images, self.seed, rank, world) if sources else TrainSampler(len(split), self.seed, rank, world)
         sampler.set_epoch(self._epoch)
-        return self._loader(split, sampler, self.config.augment, drop_last=len(sampler) > self.config.batch_size)
+        samples = MixedDataset(sources) if sources else self._dataset(split, self.config.augment)
+        return self._loader(samples, sampler, self.config.batch_size, drop_last=len(sampler) > self.config.batch_size)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         """Every image once; no loader when there is no validation split."""
@@ -141,13 +165,14 @@ class DetectionDataModule(pl.LightningDataModule):
 
     def _eval_loader(self, split: str) -> DataLoader[Any]:
         data, (rank, world) = self.splits.get(split), self._processes()
-        return self._loader(data, EvalSampler(len(data), rank, world), "none", drop_last=False)
+        batch_size = 1 if self.finds_words and not self.config.overfit else self.config.batch_size  # whole pictures of text are large, and of many sizes
+        return self._loader(self._dataset(data, "none"), EvalSampler(len(data), rank, world), batch_size, drop_last=False)
 
-    def _loader(self, split: BoxSplit | TextSplit, sampler: TrainSampler | EvalSampler, augment: str, drop_last: bool) -> DataLoader[Any]:
+    def _loader(self, samples: Dataset[Any], sampler: TrainSampler | MixedSampler | EvalSampler, batch_size: int, drop_last: bool) -> DataLoader[Any]:
         workers = self.config.workers if self.config.workers >= 0 else automatic_workers(len(sampler), self._local_processes())
         return DataLoader(
-            self._dataset(split, augment),
-            batch_size=1 if self.finds_words and augment == "none" else self.config.batch_size,  # whole pictures are large, and of many sizes
+            samples,
+            batch_size=batch_size,
             sampler=sampler,
             num_workers=workers,
             collate_fn=collate,
@@ -159,7 +184,7 @@ class DetectionDataModule(pl.LightningDataModule):
 
     def _dataset(self, split: BoxSplit | TextSplit, augment: str) -> DetectionDataset | TextDataset:
         if isinstance(split, TextSplit) and isinstance(self.preprocess, TextPreprocess):
-            return TextDataset(split, self.preprocess, augment, self.seed, (self.config.input_size[0], self.config.input_size[1]))
+            return TextDataset(split, self.preprocess, augment, self.seed, (self.config.input_size[0], self.config.input_size[1]), windows=self._windows[split.name == "val"])
         if isinstance(split, BoxSplit) and isinstance(self.preprocess, Preprocess):
             return DetectionDataset(split, self.preprocess, augment, self.seed, self._mixing)
         raise UsageError("words need a TextPreprocess, boxes a Preprocess: the splits that were given are of the other kind")

@@ -151,6 +151,35 @@ class PredictOptions:
 
 
 @dataclass(frozen=True)
+class DistillOptions:
+    """Let a teacher mark pictures without labels, for a smaller detector to learn from.
+
+    Args:
+        teacher: Run folder or .safetensors file of a text detector, or the name of published weights (craft_mlt_25k).
+        images: Images, folders or globs; none of them needs a label.
+        out: Folder to create for the teacher's maps (float16); the same command goes on with one that was interrupted.
+        canvas: Greatest length of the longer side of the teacher's input in pixels; default: its own.
+        mag_ratio: Enlargement of pictures within the canvas; default: the teacher's own.
+        text_threshold: Of the words that are noted beside the maps (crops lie around them); see --craft.text_threshold of train.
+        link_threshold: The same for the link threshold.
+        low_text: The same for low text.
+        device: "auto", "cpu", "cuda", ...
+        json: File for a summary as JSON; "-" is stdout.
+    """
+
+    teacher: str = ""
+    images: tuple[str, ...] = ()
+    out: str = ""
+    canvas: Annotated[int, Range(low=32)] | None = None
+    mag_ratio: Annotated[float, POSITIVE] | None = None
+    text_threshold: Annotated[float, INNER_SHARE] | None = None
+    link_threshold: Annotated[float, INNER_SHARE] | None = None
+    low_text: Annotated[float, INNER_SHARE] | None = None
+    device: str = "auto"
+    json: str | None = None
+
+
+@dataclass(frozen=True)
 class ListOptions:
     """Show what there is to choose from.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from backbones.registry import list_backbones
 from backbones.thaw import thaw_faults
-from detectors.registry import list_detectors
+from detectors.registry import TEXT_DETECTORS, list_detectors
 from finetune.budget import MOST_EPOCHS
 from finetune.config import RunConfig
 from finetune.nearest import did_you_mean
@@ -38,11 +39,23 @@ def cross_faults(tree: Mapping[str, Any], sources: Mapping[str, str]) -> list[tu
         faults.append(("detector.keep_classes", "there are no class rows to keep without detector.weights; set it, for example to torchvision-coco"))
     if full["data"]["images"] is not None and full["data"]["root"] == "signs":
         faults.append(("data.images", "data.root signs is the embedded sample set, with its own images; set data.root to your data"))
+    faults += _mix_faults(full["data"], full["detector"]["name"])
     faults += _name_faults(full["backbone"]["name"], full["detector"]["name"])
     faults += _thaw_faults(full)
     for key, needs, values in _NEEDS:
         if _has_no_effect(key, needs, values, full, sources):
             faults.append((key, f"has an effect only with {needs} {' or '.join(values)}, which is {_get(full, needs)}; change one of them"))
+    return faults
+
+
+def _mix_faults(data: Mapping[str, Any], detector: str) -> list[tuple[str, str]]:
+    mix, faults = data["mix"], []
+    if mix and detector not in TEXT_DETECTORS:
+        faults.append(("data.mix", f"mixes sources of scene text, and {detector} finds boxes; take it out, or choose {' or '.join(sorted(TEXT_DETECTORS))}"))
+    if math.fsum(mix.values()) > 1 + 1e-9:
+        faults.append(("data.mix", f"the shares are {math.fsum(mix.values()):g} in all; they must be at most 1, what is left is the training split"))
+    if data["epoch_images"] and not mix:
+        faults.append(("data.epoch_images", "has an effect only with data.mix; without it an epoch is the training split"))
     return faults
 
 

@@ -27,10 +27,12 @@ from finetune.callbacks.guard import NonFiniteReport
 from finetune.callbacks.progress import ProgressLines
 from finetune.callbacks.stop import StopCheck, end_processes
 from finetune.callbacks.table import MetricsTable
+from finetune.callbacks.watchers import watchers
 from finetune.config import RunConfig
 from finetune.datamodule import DetectionDataModule
 from finetune.finish import finish_run
 from finetune.new_run import check_space, new_run
+from finetune.overfit import opening_lines, with_overfit
 from finetune.record import RunRecord, load_record
 from finetune.resuming import SavedState, data_facts, held_again
 from finetune.run_ends import faults_in_a_line, stops_in_a_line
@@ -128,13 +130,14 @@ def resume(path: str | Path) -> RunRecord:
 def prepare(config: RunConfig, log: RunLog) -> Parts:
     """Read the data, build the detector and the task, and say what they are."""
     torch.manual_seed(config.seed)
+    config = with_overfit(config)
     data = build_datamodule(config)
     data.setup("fit")
     splits = data.splits
-    log.say(*splits.summary, *class_lines(splits.class_map))
+    log.say(*data.summary, *class_lines(splits.class_map), *opening_lines(config))
     if splits.train is None:
         raise DataError(f"{config.data.root} has no training split (it has {', '.join(n for n in ('val', 'test') if getattr(splits, n) is not None)}): set data.train")
-    config = with_budget(config, len(splits.train))
+    config = with_budget(config, data.train_images)
     data.mix_until(round(_MIXED * config.train.epochs))
     start = config.detector.weights
     detector = build_detector(config, len(splits.class_names), weights="none" if start else None)
@@ -191,6 +194,7 @@ class _Run:
         callbacks: list[pl.Callback] = [StopCheck(), self.table, ProgressLines(parts.log), NonFiniteReport(folder), self.checkpoints]
         if config.train.early_stop:
             callbacks.append(EarlyStop(config.train.early_stop))
+        callbacks += watchers(config, folder, parts.log)
         with quiet_lightning():
             self.trainer = build_trainer(config, folder.root, callbacks)
 
@@ -198,7 +202,7 @@ class _Run:
 def _train(run: _Run) -> RunRecord:
     keep_freed_memory()
     config, data, log, folder, trainer = run.parts.config, run.parts.data, run.parts.log, run.folder, run.trainer
-    images = len(data.splits.get("train"))
+    images = data.train_images
     steps = max(1, math.ceil(len(data.train_dataloader()) / (trainer.world_size * config.train.accumulate)))
     precision = choose_precision(config.train.precision, config.train.accelerator)
     log.say(plan_line(config, images, steps, trainer.world_size, precision, _device_name(trainer)), f"run folder: {folder.root}", "")

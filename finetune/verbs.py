@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter
 
 from finetune.config import RunConfig
-from finetune.options import CheckOptions, EvaluateOptions, ListOptions, PredictOptions, SampleDataOptions, TrainOptions, holds_run
+from finetune.options import CheckOptions, DistillOptions, EvaluateOptions, ListOptions, PredictOptions, SampleDataOptions, TrainOptions, holds_run
 from finetune.validate import find_hint, list_keys, plain_type
 
 
@@ -64,8 +64,9 @@ VERBS = {
             "finetune train [--data D] [--backbone B] [--config NAME_OR_FILE] [--SECTION.SETTING VALUE ...] [--out FOLDER]",
             "Examples:\n  finetune train\n  finetune train --data PATH/TO/DATA --backbone mobilenetv3_large_100 --epochs 30\n"
             "  finetune train --detector craftlite --data PATH/TO/TEXT\n"
+            "  finetune train --detector craftlite --data PATH/TO/TEXT --overfit 8\n"
             "  finetune train --config ssdlite_bccd --data.root D --data.input_size 320 480\n  finetune train --config ssdlite_bccd --print_config > my.yaml",
-            short_forms=_SHORT,
+            short_forms={**_SHORT, "overfit": "data.overfit"},
         ),
         Verb(
             "check",
@@ -93,6 +94,14 @@ VERBS = {
             "  finetune predict runs/text photos/ --crops true",
             positionals=("run", "images"),
             required=("run", "images"),
+        ),
+        Verb(
+            "distill",
+            DistillOptions,
+            "finetune distill TEACHER IMAGES... --out FOLDER [--canvas C] [--mag_ratio M]",
+            "Examples:\n  finetune distill craft_mlt_25k photos/ --out taught\n  finetune train --detector craftlite --data PATH/TO/TEXT --data.mix taught=0.5 words=0.3",
+            positionals=("teacher", "images"),
+            required=("teacher", "images", "out"),
         ),
         Verb(
             "list",

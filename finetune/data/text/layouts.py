@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backbones.errors import DataError
@@ -70,7 +71,13 @@ def find_text_layout(root: Path, kind: str = "auto", images: Path | None = None)
 
 
 def named_text_source(root: Path, name: str, kind: str, images: Path | None) -> tuple[TextSource, ...]:
-    """The sources of an explicit setting: a folder of annotation files, one that holds such folders, or the name of a split; empty where there is none."""
+    """The sources of an explicit setting; empty where there is none.
+
+    It is a folder of annotation files, one that holds such folders, the name of a split, an annotation file, or a glob of those in one
+    folder ("train_gts/gt_img_8?.txt").
+    """
+    if set(name) & set("*?[") or (is_file(root / name) and (root / name).name != SYNTHTEXT):
+        return _some_files(root, name, kind, images)
     for path in (root / name, expand(name)):
         if is_file(path) and path.name == SYNTHTEXT:
             return (_synthtext(path, images),)
@@ -87,6 +94,17 @@ def named_text_source(root: Path, name: str, kind: str, images: Path | None) -> 
     if split is not None:
         return tuple(find_text_layout(root, kind, images).sources.get(split, ()))
     return ()
+
+
+def _some_files(root: Path, pattern: str, kind: str, images: Path | None) -> tuple[TextSource, ...]:
+    """The files of a folder whose names fit a glob, as a part of the folder's source."""
+    folder, _, names = pattern.rpartition("/")
+    place = expand(folder) if folder.startswith(("/", "~")) else root / folder
+    chosen = tuple(name for name in file_names(place) if fnmatch.fnmatchcase(name, names)) if is_dir(place) else ()
+    whole = named_text_source(root, str(place), kind, images) if chosen else ()
+    if len(whole) != 1 or whole[0].format == "synthtext":
+        return ()
+    return (replace(whole[0], names=chosen),)
 
 
 def scan(root: Path, deep: int = _DEEP) -> list[Folder]:

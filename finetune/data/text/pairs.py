@@ -47,7 +47,9 @@ def picture_of(name: str, pictures: dict[str, Path]) -> Path | None:
     return next((pictures[stem] for stem in stems_of(name) if stem in pictures), None)
 
 
-def pair_files(files: Iterable[Path], image_dirs: tuple[Path, ...], findings: Findings, *, characters: dict[str, Path] | None = None, need_images: bool = True) -> list[TextPair]:
+def pair_files(
+    files: Iterable[Path], image_dirs: tuple[Path, ...], findings: Findings, *, characters: dict[str, Path] | None = None, need_images: bool = True, all_annotated: bool = True
+) -> list[TextPair]:
     """Find the picture of every annotation file.
 
     Args:
@@ -56,6 +58,7 @@ def pair_files(files: Iterable[Path], image_dirs: tuple[Path, ...], findings: Fi
         findings: Told of files without a picture (a fault) and of pictures without a file.
         characters: Files of characters by the stem of their picture.
         need_images: Whether a missing picture is a fault.
+        all_annotated: Whether a picture without a file is worth a note.
     """
     pictures = list_pictures(image_dirs)
     pairs: list[TextPair] = []
@@ -76,7 +79,7 @@ def pair_files(files: Iterable[Path], image_dirs: tuple[Path, ...], findings: Fi
         used[picture] = file
         pairs.append(TextPair(picture.stem, file, picture, (characters or {}).get(picture.stem)))
     findings.raise_faults()
-    if need_images:
+    if need_images and all_annotated:
         for picture in pictures.values():
             if picture not in used:
                 findings.add(PICTURE_UNANNOTATED, picture, image=picture)

@@ -25,4 +25,5 @@ def pairs_of(source: TextSource, findings: Findings, need_images: bool = True) -
     """Annotation files of a source and their pictures."""
     folder = look_into(source.place, source.place)
     characters = {stem: file for place in source.char_dirs for stem, file in characters_in(place).items()}
-    return pair_files([source.place / name for name in files_of(folder, source.format)], source.image_dirs, findings, characters=characters, need_images=need_images)
+    files = [source.place / name for name in source.names or files_of(folder, source.format)]
+    return pair_files(files, source.image_dirs, findings, characters=characters, need_images=need_images, all_annotated=not source.names)

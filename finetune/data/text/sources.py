@@ -23,12 +23,13 @@ _TOTALTEXT = re.compile(r"\s*x\s*:\s*\[\[")
 
 @dataclass(frozen=True)
 class TextSource:
-    """One folder of annotation files (SynthText: one file), the folders of its pictures, and those of files with characters."""
+    """One folder of annotation files (SynthText: one file), the folders of its pictures, those of files with characters, and the names of the files where only some are meant."""
 
     format: TextFormat
     place: Path
     image_dirs: tuple[Path, ...]
     char_dirs: tuple[Path, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ def describe_text(splits: Mapping[str, TextSplit], root: str = "the data") -> li
 def _explicit(root: Path, split: str, entry: str, kind: str, images: Path | None) -> tuple[TextSource, ...]:
     sources = named_text_source(root, entry, kind, images)
     if not sources:
-        raise DataError(f"data.{split}: {entry!r} is neither a folder of annotation files nor a split of {root}; name a folder in it, or train, val or test")
+        raise DataError(f"data.{split}: {entry!r} is no folder of annotation files, no annotation file and no split of {root}; name one in it (globs work: gts/gt_img_1?.txt), or train, val or test")
     return sources
 
 
