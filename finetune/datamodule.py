@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -158,6 +159,11 @@ class DetectionDataModule(pl.LightningDataModule):
     def eval_loader(self, split: str) -> DataLoader[Any]:
         """Every image of train, val or test once, in order, not augmented."""
         return self._eval_loader(split)
+
+    def samples(self, split: str, images: Sequence[int]) -> list[Any]:
+        """Some images of train, val or test with targets and metas, as an evaluation sees them."""
+        dataset = self._dataset(self.splits.get(split), "none")
+        return [dataset[index] for index in images]
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move images and targets; metas stay."""

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from finetune.callbacks.checkpoints import Checkpoints
 from finetune.callbacks.table import MetricsTable
 from finetune.config import RunConfig
 from finetune.config_file import config_to_dict
 from finetune.curves import read_curves
 from finetune.data import DataSplits, read_image
+from finetune.data.first_images import spread_images
 from finetune.data.types import BoxSplit, TextSplit
 from finetune.load import LoadedRun, load_run
 from finetune.record import RunRecord, load_record, record_to_dict
@@ -69,13 +68,10 @@ def draw_pictures(loaded: LoadedRun, split: BoxSplit | TextSplit, folder: RunFol
     from finetune.drawing import draw_comparison
     from finetune.word_drawing import draw_word_comparison
 
-    boxes = np.diff(split.offsets)
-    filled = np.flatnonzero(boxes) if boxes.any() else np.arange(len(split))
-    chosen = filled[np.unique(np.linspace(0, len(filled) - 1, min(count, len(filled))).round().astype(int))]
-    for index in chosen:
+    for index in spread_images(split, count):
         height, width = (int(side) for side in split.original_hw[index])
         image = read_image(split.paths[index], loaded.config.data.channels, (height, width))
-        rows = split.rows(int(index))
+        rows = split.rows(index)
         found = loaded.predict([image])[0]
         if isinstance(split, TextSplit):
             picture = draw_word_comparison(image, found, split.quads[rows], split.ignore[rows])

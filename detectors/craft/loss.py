@@ -17,7 +17,7 @@ positive and at least 1000 of 147,456 on SynthText; v2, 0.3 and, only where ther
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -30,6 +30,7 @@ from detectors.types import TextTarget
 
 Mining = Literal["image", "batch"]
 POSITIVE = 0.1  # targets of at least this are text
+_ANSWERS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,18 @@ class CraftLoss:
         # where rather than a product: an infinite error in a cell that does not count must not become NaN
         region, affinity = torch.where(weights > 0, errors * weights, 0.0).sum((0, 2, 3))
         return {"region": region, "affinity": self.affinity_weight * affinity}
+
+    @torch.no_grad()
+    def constant_level(self, targets: Sequence[TextTarget], map_hw: tuple[int, int]) -> float:
+        """Region loss of the best answer that is the same in every cell: a network above it has learnt nothing about where text is.
+
+        Args:
+            targets: One per image.
+            map_hw: Height and width of the maps.
+        """
+        drawn = build_targets(targets, map_hw, self.stride)
+        quiet = replace(self, on_skipped=None)
+        return min(float(quiet(torch.full_like(drawn.maps, answer), drawn)["region"]) for answer in _ANSWERS)
 
     def _weights(self, errors: Tensor, targets: MapTargets) -> Tensor:
         """What each cell's error counts, [B, 2, h, w]: 1 / number for positives and for mined negatives, else 0."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from finetune.callbacks.lookup import detector_of
+from finetune.callbacks.lookup import detector_of, find_callback
 
 
 class WeightAveraging(pl.Callback):
@@ -77,3 +79,17 @@ class WeightAveraging(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue an average."""
         self._updates, self._average = state_dict["updates"], dict(state_dict["average"])
+
+
+@contextmanager
+def evaluated_weights(trainer: pl.Trainer, pl_module: pl.LightningModule) -> Iterator[None]:
+    """The weights that evaluations see, in place for a while: the average where there is one."""
+    averaging = find_callback(trainer, WeightAveraging)
+    if averaging is None:
+        yield
+        return
+    averaging.on_validation_start(trainer, pl_module)
+    try:
+        yield
+    finally:
+        averaging.on_validation_end(trainer, pl_module)

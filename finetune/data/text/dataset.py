@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -37,9 +39,12 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         seed: With epoch, rank and index it decides every random choice.
         crop_hw: Height and width of augmented samples.
         pad: Value 0..255 of what lies outside the picture in a crop.
+        windows: With ``augment`` "none": the affine of one fixed crop of ``crop_hw`` of each picture, which then is the sample.
     """
 
-    def __init__(self, split: TextSplit, preprocess: TextPreprocess, augment: str = "none", seed: int = 0, crop_hw: tuple[int, int] = (640, 640), pad: int = 0) -> None:
+    def __init__(
+        self, split: TextSplit, preprocess: TextPreprocess, augment: str = "none", seed: int = 0, crop_hw: tuple[int, int] = (640, 640), pad: int = 0, windows: Sequence[Affine] = ()
+    ) -> None:
         self.split, self.preprocess, self.augment, self.seed = split, preprocess, augment, seed
         self.crop_hw, self.pad, self.epoch = crop_hw, pad, 0
         self._paths = PackedStrings([str(path) for path in split.paths])
@@ -48,7 +53,7 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         self._letters = np.array([len(text.replace(" ", "")) for text in split.texts], np.int64)
         mended = mend(split.quads)
         self._quads, self._empty = mended.quads, mended.empty
-        self._colour = None
+        self._colour, self._windows = None, tuple(windows)
         if augment != "none":
             from finetune.data.transforms import build_colour
 
@@ -66,7 +71,11 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         if self._colour is not None:
             return self._crop(np.random.default_rng((self.seed, epoch, rank, index)), index)
         hw = self._picture_hw(index)
-        tensor, affine = self.preprocess.apply(read_image(self._paths[index], self.preprocess.channels, hw))
+        if self._windows:
+            affine = self._windows[index]
+            tensor = to_tensor(draw_crop(self._paths[index], hw, affine, self.crop_hw, self.preprocess.channels, self.pad))
+        else:
+            tensor, affine = self.preprocess.apply(read_image(self._paths[index], self.preprocess.channels, hw))
         rows = np.arange(self.split.offsets[index], self.split.offsets[index + 1])
         quads = map_points(self._quads[rows], affine)
         target = self._target(rows, quads, self.split.ignore[rows] | self._empty[rows], affine)
