@@ -74,7 +74,8 @@ class DetectionDataModule(pl.LightningDataModule):
     def splits(self) -> DataSplits[Any]:
         """The data; read at the first use."""
         if self._splits is None:
-            self._splits = load_splits(self.config, self.seed, wants="text" if self.finds_words else "boxes")
+            preprocess = self._preprocess if isinstance(self._preprocess, TextPreprocess) else None
+            self._splits = load_splits(self.config, self.seed, wants="boxes" if preprocess is None else "text", preprocess=preprocess)
             if self.config.overfit:
                 self._splits, *self._windows = few_images(self._splits, self.config, self.preprocess)
         return self._splits

@@ -21,7 +21,7 @@ from finetune.data.text.assemble import build_text_split
 from finetune.data.text.checks import check_words
 from finetune.data.text.kind import data_kind
 from finetune.data.text.raw import RawText
-from finetune.data.text.splits import gather_text, select_pictures
+from finetune.data.text.splits import gather_text, scales_of, select_pictures
 from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import TextSplit
 
@@ -38,8 +38,7 @@ def word_preprocess(config: RunConfig) -> TextPreprocess:
 
 def word_scales(split: TextSplit, config: RunConfig) -> NDArray[np.float64]:
     """[N] input pixels for a pixel of each picture, as evaluation has it."""
-    rule = word_preprocess(config)
-    return np.array([rule.ratio((height, width)) for height, width in np.maximum(split.original_hw, 1).tolist()], np.float64)
+    return scales_of(split, word_preprocess(config))
 
 
 def gather_words(config: DataConfig, seed: int, findings: Findings) -> Gathered:

@@ -41,6 +41,10 @@ _OTHER_FORMATS = {
 }
 
 
+class NothingFoundError(DataError):
+    """A folder that is there holds nothing that is read."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """A recognised layout: its name in docs/data.md, and the sources of each split that is there."""
@@ -76,7 +80,7 @@ def find_layout(root: Path, kind: str = "auto", images: Path | None = None) -> L
         return inside[0][1]
     if inside:
         raise DataError(f"{root} holds several data sets ({name_some([child.name for child, _ in inside], most=6)}); set data.root to one of them")
-    raise DataError(_nothing_found(root, kind))
+    raise NothingFoundError(_nothing_found(root, kind))
 
 
 def named_source(root: Path, name: str, kind: str, images: Path | None) -> Source | None:
@@ -128,5 +132,7 @@ def _remedy(root: Path, names: list[str], folders: list[Path]) -> str:
     names = [*names, *(name for folder in folders for name in file_names(folder))]
     for suffix, what in _OTHER_FORMATS.items():
         if any(name.lower().endswith(suffix) for name in names):
+            if suffix == ".mat":
+                return "of MATLAB files (.mat) only SynthText's gt.mat and TotalText's poly_gt_NAME.mat are read: convert others to COCO or VOC"
             return f"{what} ({suffix}) are not read: convert or export the data as COCO or VOC"
     return "set data.root, or data.train to an annotation file"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from backbones.errors import DataError, UsageError
 from finetune.config import DataConfig
@@ -16,6 +16,9 @@ from finetune.data.overview import describe, finding_lines, without_empty
 from finetune.data.raw import no_collection
 from finetune.data.sources import SPLITS
 from finetune.data.types import BoxSplit, TextSplit
+
+if TYPE_CHECKING:
+    from finetune.data.text_preprocess import TextPreprocess  # with torch
 
 SplitT = TypeVar("SplitT", BoxSplit, TextSplit)
 
@@ -45,12 +48,12 @@ class DataSplits(Generic[SplitT]):
 
 
 @overload
-def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes"]) -> DataSplits[BoxSplit]: ...
+def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes"], preprocess: TextPreprocess | None = None) -> DataSplits[BoxSplit]: ...
 @overload
-def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["text"]) -> DataSplits[TextSplit]: ...
+def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["text"], preprocess: TextPreprocess | None = None) -> DataSplits[TextSplit]: ...
 @overload
-def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "text"] | None = None) -> DataSplits[Any]: ...
-def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "text"] | None = None) -> DataSplits[Any]:
+def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "text"] | None = None, preprocess: TextPreprocess | None = None) -> DataSplits[Any]: ...
+def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "text"] | None = None, preprocess: TextPreprocess | None = None) -> DataSplits[Any]:
     """Find, read and check train, val and test.
 
     Every picture's header is read, so that a missing or truncated picture stops a run before it starts.
@@ -60,6 +63,7 @@ def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "t
         seed: Chooses the validation share where the data has no validation split.
         wants: "boxes" for a detector of boxes (words become boxes of the class "text", ignored ones difficult), "text" for one of
             text (data without words is refused), None for what the data has.
+        preprocess: How a detector of text will see the pictures: words too small for it are counted. Default: at the usual canvas and mag ratio.
 
     Raises:
         DataError: Nothing is found, or what is found cannot be used.
@@ -69,7 +73,7 @@ def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "t
     from finetune.data.text.kind import data_kind, load_words
 
     if wants == "text" or data_kind(config) == "text":
-        splits = load_words(config, seed)
+        splits = load_words(config, seed, preprocess)
         return boxes_of_splits(splits, config) if wants == "boxes" else splits
     return _load_box_splits(config, seed)
 

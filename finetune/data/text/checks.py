@@ -67,7 +67,7 @@ def check_words(split: TextSplit, files: Sequence[Path], scales: NDArray[np.floa
     note(WORD_TINY, tiny, lambda row: f"({split.texts[row][:20]!r}, {heights[row]:.3g} pixels, {heights[row] * scales[image_of[row]]:.1f} at the input size)")
     note(WORD_OUTSIDE, outside & ~split.ignore & ~empty, lambda row: f"{quad_text(split.quads[row])} in {hw[row, 1]:g}x{hw[row, 0]:g}")
     if len(split.char_quads):
-        _check_characters(split, image_of, letters, note)
+        _check_characters(split, hw, letters, note)
     if thorough:
         note(WORD_NO_TEXT, real & (letters == 0), lambda row: quad_text(split.quads[row]))
         if split.ignore.sum() * 2 > len(split.ignore):
@@ -90,13 +90,20 @@ def quad_text(quad: NDArray[np.float64]) -> str:
     return "(" + " ".join(f"{x:g},{y:g}" for x, y in quad.tolist()) + ")"
 
 
-def _check_characters(split: TextSplit, image_of: NDArray[np.intp], letters: NDArray[np.int64], note: Callable[[Kind, NDArray[np.bool_], Describe], None]) -> None:
-    """Note words with characters that lie elsewhere, or that are not as many as the letters."""
+def _check_characters(split: TextSplit, hw: NDArray[np.float64], letters: NDArray[np.int64], note: Callable[[Kind, NDArray[np.bool_], Describe], None]) -> None:
+    """Note words with characters that lie elsewhere, or that are not as many as the letters.
+
+    Of a word that the picture's edge cuts, what lies beyond the edge counts neither way: its quad may end there while its characters go on.
+    """
     counts = np.diff(split.char_offsets)
     word_of = np.repeat(np.arange(len(split.quads)), counts)
-    low, high = split.char_quads.min(1), split.char_quads.max(1)
-    shared = np.maximum(np.minimum(high, split.quads.max(1)[word_of]) - np.maximum(low, split.quads.min(1)[word_of]), 0).prod(1)
-    away = shared < _CHAR_INSIDE * (high - low).prod(1)
+    sides = hw[:, ::-1]
+    word_low, word_high = split.quads.min(1), split.quads.max(1)
+    cut = ((word_low <= _BEYOND) | (word_high >= sides - _BEYOND)).any(1)
+    edge_low, edge_high = np.where(cut[:, None], 0.0, -np.inf)[word_of], np.where(cut[:, None], sides, np.inf)[word_of]
+    low, high = np.maximum(split.char_quads.min(1), edge_low), np.minimum(split.char_quads.max(1), edge_high)
+    shared = np.maximum(np.minimum(high, word_high[word_of]) - np.maximum(low, word_low[word_of]), 0).prod(1)
+    away = shared < _CHAR_INSIDE * np.maximum(high - low, 0).prod(1)
     elsewhere = np.bincount(word_of[away], minlength=len(split.quads))
     note(CHARS_OUTSIDE, (elsewhere > 0) & ~split.ignore, lambda row: f"({elsewhere[row]} of {counts[row]} characters of {split.texts[row][:20]!r})")
     written = np.array([len("".join(text.split())) for text in split.texts], np.int64)

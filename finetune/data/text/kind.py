@@ -8,10 +8,13 @@ from typing import Literal
 from backbones.errors import DataError
 from finetune.config import DataConfig
 from finetune.data.gather import locate
+from finetune.data.layouts import NothingFoundError
 from finetune.data.sources import EMBEDDED
 from finetune.data.splits import DataSplits
+from finetune.data.text.layouts import text_places
 from finetune.data.text.sources import FORMATS
 from finetune.data.text.splits import load_text_splits, locate_text
+from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import TextSplit
 
 
@@ -19,7 +22,7 @@ def data_kind(config: DataConfig) -> Literal["boxes", "text"]:
     """What ``config`` finds: what it says where it names a format, else COCO and VOC first, then the formats of text.
 
     Raises:
-        DataError: Neither is there.
+        DataError: Neither is there; the message names the places of both.
     """
     if config.format in FORMATS:
         return "text"
@@ -38,18 +41,20 @@ def data_kind(config: DataConfig) -> Literal["boxes", "text"]:
     except DataError:
         if no_boxes is None:
             return "boxes"
+        if isinstance(no_boxes, NothingFoundError):
+            raise NothingFoundError(f"{no_boxes}; nor is there scene text, looked for {text_places()}") from None
         raise no_boxes from None
     return "text"
 
 
-def load_words(config: DataConfig, seed: int = 0) -> DataSplits[TextSplit]:
-    """The splits for a detector of words.
+def load_words(config: DataConfig, seed: int = 0, preprocess: TextPreprocess | None = None) -> DataSplits[TextSplit]:
+    """The splits for a detector of words; arguments as of ``load_text_splits``.
 
     Raises:
         DataError: What is found are boxes, or nothing.
     """
     try:
-        return load_text_splits(config, seed)
+        return load_text_splits(config, seed, preprocess)
     except DataError as error:
         if config.root not in EMBEDDED and _holds_boxes(config):
             remedy = "choose a detector for boxes (--detector ssdlite), or data in one of the formats of text (docs/data.md)"

@@ -20,6 +20,12 @@ _MOST_FOLDERS = 400
 _SAMPLED = 60  # annotation files that choose the folder of their pictures
 
 NAMES: dict[TextFormat, str] = {"icdar": "ICDAR", "totaltext": "TotalText", "ctw1500": "CTW1500", "synthtext": "SynthText"}
+_PLACES: dict[TextFormat, str] = {
+    "icdar": "gt_NAME.txt or NAME.txt with lines x1,y1,...,x4,y4,text or left,top,right,bottom,text",
+    "totaltext": "poly_gt_NAME.txt or .mat",
+    "ctw1500": ".xml with <segs>, or .txt with 14 points a line",
+    "synthtext": SYNTHTEXT,
+}
 
 
 @dataclass(frozen=True)
@@ -153,13 +159,11 @@ def _is_named(folder: Folder) -> bool:
     return any(name.lower().startswith(("gt_", "poly_gt_")) for name in folder.texts)
 
 
+def text_places(kind: str = "auto") -> str:
+    """Which files of a format, or of all of them, are looked for, in words."""
+    return "; ".join(_PLACES.values()) if kind not in FORMATS else _PLACES[kind]  # type: ignore[index]
+
+
 def _nothing_found(root: Path, kind: str) -> str:
-    looked = {
-        "icdar": "gt_NAME.txt or NAME.txt with lines x1,y1,...,x4,y4,text or left,top,right,bottom,text",
-        "totaltext": "poly_gt_NAME.txt or .mat",
-        "ctw1500": ".xml with <segs>, or .txt with 14 points a line",
-        "synthtext": SYNTHTEXT,
-    }
-    wanted = looked.get(kind) or "; ".join(looked.values())
     here = name_some(sorted([*file_names(root), *(f"{folder.name}/" for folder in folders_in(root))]), most=8) or "an empty folder"
-    return f"no scene text in {root}; looked for {wanted}; found {here}; set data.root to the folder that holds pictures and annotation files (layouts: docs/data.md)"
+    return f"no scene text in {root}; looked for {text_places(kind)}; found {here}; set data.root to the folder that holds pictures and annotation files (layouts: docs/data.md)"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backbones.errors import DataError, UsageError
 from finetune.config import DataConfig
@@ -42,12 +43,13 @@ class GatheredText:
 
 
 @no_collection()
-def load_text_splits(config: DataConfig, seed: int = 0) -> DataSplits[TextSplit]:
+def load_text_splits(config: DataConfig, seed: int = 0, preprocess: TextPreprocess | None = None) -> DataSplits[TextSplit]:
     """Find, read and check the words of train, val and test; the counterpart of ``finetune.data.load_splits``.
 
     Args:
         config: The data settings.
         seed: Chooses the validation share where the data has no validation split.
+        preprocess: How the detector will see the pictures, which decides how small words are; default: the usual canvas and mag ratio.
 
     Raises:
         DataError: Nothing is found, or what is found cannot be used.
@@ -57,7 +59,7 @@ def load_text_splits(config: DataConfig, seed: int = 0) -> DataSplits[TextSplit]
     notes = gathered.notes
     splits = {name: build_text_split(name, raw, findings) for name, raw in gathered.raws.items()}
     for name, split in splits.items():
-        check_words(split, [image.annotation_file for image in gathered.raws[name].images], scales_of(split, config), findings)
+        check_words(split, [image.annotation_file for image in gathered.raws[name].images], scales_of(split, preprocess or TextPreprocess(channels=config.channels)), findings)
     if "train" in splits and not config.keep_empty:
         splits["train"] = without_empty(splits["train"], notes, "words")
     notes += describe_text(splits, config.root) + finding_lines(findings, config.root)
@@ -132,10 +134,9 @@ def locate_text(config: DataConfig) -> tuple[Path, TextLayout]:
     return root, TextLayout(layout.name, {name: sources[name] for name in SPLITS if name in sources})
 
 
-def scales_of(split: TextSplit, config: DataConfig) -> np.ndarray:
+def scales_of(split: TextSplit, preprocess: TextPreprocess) -> NDArray[np.float64]:
     """[N] how many input pixels a pixel of each picture becomes."""
-    rule = TextPreprocess(channels=config.channels)
-    return np.array([rule.ratio((height, width)) for height, width in np.maximum(split.original_hw, 1).tolist()])
+    return np.array([preprocess.ratio((height, width)) for height, width in np.maximum(split.original_hw, 1).tolist()], np.float64)
 
 
 def name_of(config: DataConfig, root: Path) -> str:
