@@ -1,6 +1,7 @@
-"""Damage small COCO and VOC data sets at random and see that reading them works or ends in one clear line.
+"""Damage small data sets of boxes (COCO, VOC) or words (ICDAR and others) at random and see that reading them works or ends in one clear line.
 
 python tools/fuzz_annotations.py --cases 100000 --seed 0 --jobs 2
+python tools/fuzz_annotations.py --kind text --cases 20000 --seed 0
 python tools/fuzz_annotations.py --seed 0 --case 4711 --keep kept      # one case again, its files kept
 
 A case fails when anything but DataError or UsageError is raised, the message is not one printable line that names a file,
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from fuzzing.case import Outcome, make_case, store_pictures
 from fuzzing.templates import Template, own_templates, real_templates
+from fuzzing.text_templates import own_text_templates, real_text_templates
 from fuzzing.workers import Tally, run_cases, run_watched
 
 SHOWN_FAULTS = 20
@@ -55,7 +57,7 @@ def print_table(title: str, counts: Counter[tuple[str, str]]) -> None:
         print(f"{row:{width}} " + " ".join(f"{counts[row, column]:>10}" for column in columns))
 
 
-def print_report(tally: Tally, seconds: float, seed: int) -> None:
+def print_report(tally: Tally, seconds: float, seed: int, kind: str = "boxes") -> None:
     """The whole tally, and the first case of every fault."""
     for title, counts in (("entry point", tally.results), ("data set", tally.by_template), ("damage", tally.by_damage)):
         if counts:
@@ -66,7 +68,7 @@ def print_report(tally: Tally, seconds: float, seed: int) -> None:
         kinds.setdefault(outcome.faults[0][:80], []).append(outcome)
     for outcomes in sorted(kinds.values(), key=len, reverse=True)[:SHOWN_FAULTS]:
         first = min(outcomes, key=lambda outcome: outcome.case)
-        print(f"\nFAULT, {len(outcomes)} times: {first.faults[0][:300]}\n  {first.template}; {', '.join(first.damage)}; again with --seed {seed} --case {first.case}")
+        print(f"\nFAULT, {len(outcomes)} times: {first.faults[0][:300]}\n  {first.template}; {', '.join(first.damage)}; again with --kind {kind} --seed {seed} --case {first.case}")
         print("\n".join(f"  {message}" for message in first.messages if "Traceback" in message))
     print(f"{tally.faults} of {tally.cases} cases failed" if tally.faults else "no case failed")
 
@@ -74,6 +76,7 @@ def print_report(tally: Tally, seconds: float, seed: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=("boxes", "text"), default="boxes", help="what the data sets hold (default boxes)")
     parser.add_argument("--cases", type=int, default=1000, help="how many cases (default 1000)")
     parser.add_argument("--seed", type=int, default=0, help="chooses the damage (default 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: cores)")
@@ -82,7 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--own", action="store_true", help="no pieces of real data (they change what the case numbers mean)")
     parser.add_argument("--quiet", action="store_true", help="no progress line")
     given = parser.parse_args(arguments)
-    templates = [*own_templates(), *([] if given.own else real_templates(real_data_folder()))]
+    own, real = (own_text_templates, real_text_templates) if given.kind == "text" else (own_templates, real_templates)
+    templates = [*own(), *([] if given.own else real(real_data_folder()))]
     shared_memory = Path("/dev/shm")
     place = Path(tempfile.mkdtemp(prefix="fuzz-", dir=shared_memory if os.access(shared_memory, os.W_OK) else None))
     try:
@@ -97,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"\r{tally.cases} cases, {tally.faults} failed, {tally.cases / (time.monotonic() - start):.0f} a second ", end="", file=sys.stderr, flush=True)
 
         tally = run_cases(given.seed, range(given.cases), max(1, min(given.jobs, given.cases)), templates, place, place / "store", progress)
-        print_report(tally, time.monotonic() - start, given.seed)
+        print_report(tally, time.monotonic() - start, given.seed, given.kind)
         return 1 if tally.faults or tally.cases != given.cases else 0
     finally:
         shutil.rmtree(place, ignore_errors=True)

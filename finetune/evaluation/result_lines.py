@@ -204,6 +204,8 @@ def _read_polygons(name: str, content: bytes, form: LineFormat, found: TextLines
             rest = fields[len(values) :]
         if len(values) % 2 or len(values) < 6 or (form.end != "text" and any(part.strip() for part in rest)):
             raise DataError(f"{name}, line {number}: {shorten(repr(line), 80)}: not a line of the format {form.words}, with three corners or more, coordinates in pairs")
+        if max(map(abs, values)) > _MOST:
+            raise DataError(f"{name}, line {number}: {shorten(repr(line), 80)}: a coordinate lies outside +-{_MOST}: write pixels of the original picture")
         text = ",".join(rest).strip()
         found.points.append(values)
         found.confidences.append(confidence)

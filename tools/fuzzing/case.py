@@ -20,8 +20,10 @@ from finetune.data import load_annotations, load_splits
 from finetune.evaluation.predictions import read_predictions
 from fuzzing import damage_bytes, damage_json, damage_layout, damage_xml
 from fuzzing.damage_layout import Plan
+from fuzzing.damage_text_layout import TEXT_DAMAGE
 from fuzzing.invariants import ErrorsFound, contradictions, examination_faults, message_faults, prediction_faults, split_faults, summary_faults
 from fuzzing.templates import Template
+from fuzzing.text_case import pick_text_damage, text_entry_points, text_settings
 
 MEMORY_GROWTH_MB = 400
 
@@ -62,18 +64,22 @@ def make_case(seed: int, case: int, templates: list[Template]) -> tuple[Template
     template = rng.choice(templates)
     plan = Plan(dict(template.files), {path: f"{template.name}/{path}" for path in template.pictures})
     kinds: list[str] = []
+    is_text = template.kind == "text"
+    layouts, pick = (TEXT_DAMAGE, pick_text_damage) if is_text else (damage_layout.DAMAGE, _pick_damage)
     for _ in range(rng.choice((1, 1, 1, 1, 2, 2, 3))):
         if rng.random() < 0.15:
-            kind = rng.choice(list(damage_layout.DAMAGE))
-            damage_layout.DAMAGE[kind](rng, plan)
+            kind = rng.choice(list(layouts))
+            layouts[kind](rng, plan)
             kinds.append(kind)
         elif plan.files:
             name = template.predictions if template.predictions in plan.files and rng.random() < 0.8 else rng.choice(sorted(plan.files))
-            kind, change = _pick_damage(rng, str(name))
+            kind, change = pick(rng, str(name))
             plan.files[str(name)] = change(rng, plan.files[str(name)])
             kinds.append(kind)
     settings: dict[str, Any] = dict(template.settings)
-    if rng.random() < 0.2:
+    if is_text:
+        settings |= text_settings(rng)
+    elif rng.random() < 0.2:
         settings |= rng.choice((
             {"format": "coco"}, {"format": "voc"}, {"one_based": False}, {"keep_empty": False}, {"include": ("cat",)}, {"rename": {"cat": "big dog"}}, {"images": "images"},
             {"train": ("train",)}, {"val": ("val",)}, {"test": ()}, {"val": ()},
@@ -135,6 +141,8 @@ def run_case(seed: int, case: int, templates: list[Template], root: Path, store:
 
 def _entry_points(template: Template, config: DataConfig, root: Path, seed: int) -> list[tuple[str, Callable[[], list[str]]]]:
     """Name and call of each; a call returns what is wrong with the result. Training in every case, the doctor in every third, else the truth for predictions."""
+    if template.kind == "text":
+        return text_entry_points(template, config, root, seed)
 
     def train() -> list[str]:
         splits = load_splits(config, seed=seed % 7)

@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 def message_faults(message: str, names: list[str]) -> list[str]:
     """An error is one printable line of readable length that names a file or folder of the data, or the setting."""
-    faults = [fault for fault in (_not_a_line(message),) if fault]
+    faults = [fault for fault in (line_fault(message),) if fault]
     if not any(name in message for name in names):
         faults.append(f"names no file: {message[:300]!r}")
     if not message.strip() or len(message) > MOST_CHARACTERS:
@@ -29,14 +29,15 @@ def message_faults(message: str, names: list[str]) -> list[str]:
     return faults
 
 
-def _not_a_line(text: str) -> str | None:
+def line_fault(text: str) -> str | None:
+    """Why a text is not one printable line, or None."""
     found = _CONTROL.search(text)
     return f"not one printable line ({found[0]!r} in {text[max(0, found.start() - 60) : found.start() + 60]!r})" if found else None
 
 
 def summary_faults(splits: DataSplits) -> list[str]:
     """Lines for people are printable; pictures of the validation share are not in train."""
-    faults = [fault for line in (*splits.summary, *splits.class_map, splits.name) if (fault := _not_a_line(line))]
+    faults = [fault for line in (*splits.summary, *splits.class_map, splits.name) if (fault := line_fault(line))]
     faults += [f"line of {len(line)} characters: {line[:200]!r}" for line in splits.summary if len(line) > MOST_CHARACTERS]
     if splits.train is None and splits.val is None and splits.test is None:
         faults.append("no split")
@@ -87,14 +88,15 @@ def _arrays(split: BoxSplit, as_written: bool) -> list[str]:
 def _texts(split: BoxSplit) -> list[str]:
     faults = []
     for text in (*split.class_names, *(i for i in (*split.image_ids, *split.annotation_ids) if isinstance(i, str)), *(path.name for path in split.paths)):
-        if fault := _unwritable(text):
+        if fault := unwritable(text):
             faults.append(f"{text[:50]!r} {fault}")
     faults += [f"image id {i!r:.60}" for i in split.image_ids if isinstance(i, int) and not -(2**63) <= i < 2**63]
-    faults += [f"class name {_not_a_line(name)}" for name in split.class_names if _not_a_line(name)]
+    faults += [f"class name {line_fault(name)}" for name in split.class_names if line_fault(name)]
     return faults
 
 
-def _unwritable(text: str) -> str | None:
+def unwritable(text: str) -> str | None:
+    """Why a text cannot be written to a file, or None."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -109,9 +111,9 @@ class ErrorsFound(Exception):  # noqa: N818  (no fault: what the doctor is for)
 def examination_faults(exam: Examination) -> list[str]:
     """What the doctor saw is as sound as what training gets, and can be written and printed; raises ErrorsFound where it names errors in the data."""
     faults = [f"{split.name}: {fault}" for split in exam.splits.values() for fault in _arrays(split, as_written=False) + _texts(split) if fault not in ("no images",)]
-    faults += [fault for finding in exam.findings.rows if (fault := _not_a_line(shorten(finding.place)))]
+    faults += [fault for finding in exam.findings.rows if (fault := line_fault(shorten(finding.place)))]
     text = json.dumps(report_of(exam), ensure_ascii=False, allow_nan=False)
-    if fault := _unwritable(text):
+    if fault := unwritable(text):
         faults.append(f"report {fault}")
     if not faults and exam.counts["error"]:
         raise ErrorsFound("; ".join(exam.findings.lines()))
@@ -138,4 +140,4 @@ def prediction_faults(rows: Any, remarks: list[str], split: BoxSplit) -> list[st
         "images": not count or (rows.image.min() >= 0 and rows.image.max() < len(split)),
         "labels": not count or (rows.labels.min() >= 0 and rows.labels.max() < len(split.class_names)),
     }
-    return [name for name, good in checks.items() if not good] + [fault for line in remarks if (fault := _not_a_line(line))]
+    return [name for name, good in checks.items() if not good] + [fault for line in remarks if (fault := line_fault(line))]

@@ -23,6 +23,7 @@ class Template:
         settings: Of DataConfig, beside root.
         predictions: Which of the files holds predictions of the first split, none in most.
         start: Folder or file below the root that is given as data.root.
+        kind: "boxes" or "text".
     """
 
     name: str
@@ -31,6 +32,7 @@ class Template:
     settings: Mapping[str, Any] = field(default_factory=dict)
     predictions: str | None = None
     start: str = ""
+    kind: str = "boxes"
 
 
 def own_templates() -> list[Template]:

@@ -22,7 +22,8 @@ from finetune.data.text.pairs import TextPair
 from finetune.data.text.raw import RawText, RawWord, words_of
 from finetune.data.voc_xml import parse_any_xml
 
-_TOTALTEXT = re.compile(r"x:\s*\[\[(?P<x>[^\]]*)\]\]\s*,\s*y:\s*\[\[(?P<y>[^\]]*)\]\]\s*,\s*ornt:\s*\[(?P<ornt>.*?)\]\s*,\s*transcriptions:\s*\[(?P<text>.*?)\]\s*(?=\n\s*x:|\s*$)", re.DOTALL)
+_START = re.compile(r"^[ \t]*x\s*:\s*\[\[", re.MULTILINE)
+_TOTALTEXT = re.compile(r"\s*x\s*:\s*\[\[(?P<x>[^\]]*)\]\]\s*,\s*y:\s*\[\[(?P<y>[^\]]*)\]\]\s*,\s*ornt:\s*\[(?P<ornt>.*?)\]\s*,\s*transcriptions:\s*\[(?P<text>.*)\]\s*", re.DOTALL)
 _LEAST_CORNERS = 3
 _CTW_MARK = "####"  # before the transcription in CTW1500's text files
 _FAR = 1e6  # pixels; numbers beyond are no corners
@@ -66,15 +67,15 @@ def _read(pairs: Sequence[TextPair], findings: Findings, words: Callable[[TextPa
 
 def _totaltext_text(pair: TextPair, findings: Findings) -> Words:
     text = "\n".join(lines_of(read_text(pair, findings) or "")).lstrip("\ufeff")
-    end = 0
-    for number, found in enumerate(_TOTALTEXT.finditer(text), 1):
-        place = f"{pair.file.name}#{number}"
-        if text[end : found.start()].strip():
-            yield place, f"something that is no word stands before it: {text[end : found.start()].strip()[:40]!r}", "", False
-        end = found.end()
-        yield place, _outline(_numbers(found["x"]), _numbers(found["y"])), _plain(found["text"]), _is_hash(_plain(found["text"])) or _is_hash(_plain(found["ornt"]))
-    if text[end:].strip():
-        yield f"{pair.file.name}#end", f"it is no word: {text[end:].strip()[:40]!r}", "", False
+    starts = [found.start() for found in _START.finditer(text)]
+    if head := text[: starts[0] if starts else len(text)].strip(" \t\n\0\x1a"):
+        yield f"{pair.file.name}#head", f"it is no word: {head[:40]!r}", "", False
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(text)], strict=True), 1):
+        place, found = f"{pair.file.name}#{number}", _TOTALTEXT.fullmatch(text, start, end)
+        if found is None:
+            yield place, f"it is no word: {text[start:end].strip()[:40]!r}", "", False
+        else:
+            yield place, _outline(_numbers(found["x"]), _numbers(found["y"])), _plain(found["text"]), _is_hash(_plain(found["text"])) or _is_hash(_plain(found["ornt"]))
 
 
 def _totaltext_mat(file: Path) -> Words:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,9 +38,18 @@ def test_damaged_data_end_in_a_line_or_are_read() -> None:
     assert "list: odd lines" in done.stdout
 
 
+def test_damaged_words_end_in_a_line_or_are_read() -> None:
+    done = run("--kind", "text", "--cases", "120", "--seed", "11", "--own")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "no case failed" in done.stdout
+    for words in ("icdar mlt", "totaltext mat", "synthtext", "words: columns", "mat: cells", "layout: mixed formats", "score files"):
+        assert words in done.stdout
+
+
 @pytest.mark.slow
-def test_many_damaged_data_end_in_a_line_or_are_read() -> None:
-    done = run("--cases", "20000", "--seed", str(int(time.time())))
+@pytest.mark.parametrize("kind", ["boxes", "text"])
+def test_many_damaged_data_end_in_a_line_or_are_read(kind: str) -> None:
+    done = run("--kind", kind, "--cases", "20000", "--seed", str(int(time.time())))
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
@@ -70,6 +80,27 @@ def test_planted_faults_are_found_and_the_case_repeats_them(tool: Any, monkeypat
     monkeypatch.undo()
     monkeypatch.syspath_prepend(str(TOOL.parent))
     assert outcome_of(case)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "plant", "words"),
+    [
+        ("finetune.data.text.icdar.parse_line", lambda line, style: line[5000], "IndexError"),
+        ("finetune.data.text.icdar_lines.rectangle", lambda *sides: np.full((4, 2), np.nan), "corners not finite"),
+        ("finetune.data.text.curved._outline", lambda x, y: np.zeros((2, 2)), "outlines of fewer than 3 corners"),
+    ],
+    ids=["raises", "not finite", "no outline"],
+)
+def test_faults_planted_in_readers_of_words_are_found(tool: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], target: str, plant: Any, words: str) -> None:
+    monkeypatch.setattr(target, plant)
+    for case in range(60):
+        if tool.main(["--kind", "text", "--case", str(case), "--seed", "3", "--own"]) and words in capsys.readouterr().out:
+            break
+    else:
+        pytest.fail(f"{words} was not found in 60 cases")
+    monkeypatch.undo()
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    assert tool.main(["--kind", "text", "--case", str(case), "--seed", "3", "--own"]) == 0
 
 
 def test_a_case_that_hangs_is_named_and_the_others_are_counted(tool: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
