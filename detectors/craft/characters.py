@@ -20,6 +20,27 @@ def places(text: str) -> list[bool]:
     return [not letter.isspace() for letter in text.strip() if not unicodedata.combining(letter)]
 
 
+def stands(quads: Tensor, counts: Tensor) -> Tensor:
+    """[N] bool: words whose characters stand below each other, by the rule of EasyOCR's trainer.
+
+    The height is over 2 widths, or over 1.6 and characters side by side would be 2.4 times as high as wide.
+
+    Args:
+        quads: [N, 4, 2], clockwise from the top-left corner of the text.
+        counts: [N] characters.
+    """
+    width, height = mean_sides(quads)
+    ratio = height / width
+    across = torch.minimum(width, height) / torch.maximum(width, height) * counts
+    return (ratio > _TALL) | ((ratio > _RATHER_TALL) & (across > _WIDE_CHARACTERS))
+
+
+def mean_sides(quads: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean width (upper and lower side) and mean height (left and right side), each [N]."""
+    sides = (quads.roll(-1, 1) - quads).norm(dim=2)
+    return (sides[:, 0] + sides[:, 2]) / 2, (sides[:, 1] + sides[:, 3]) / 2
+
+
 def split_word(quad: Tensor, count: int) -> Tensor:
     """Divide a word equally, in its perspective.
 
@@ -36,8 +57,7 @@ def split_word(quad: Tensor, count: int) -> Tensor:
 def split_words(quads: Tensor, texts: Sequence[str | Sequence[bool]]) -> tuple[Tensor, Tensor]:
     """Divide words equally, each in its perspective.
 
-    A tall word is divided from top to bottom, by the rule of EasyOCR's trainer: its height is over 2 widths, or over 1.6 and characters side
-    by side would be 2.4 times as high as wide. Where a text is not known (""), characters are half as wide as high.
+    A word that ``stands`` is divided from top to bottom. Where a text is not known (""), characters are half as wide as high.
 
     Args:
         quads: [N, 4, 2], clockwise from the top-left corner of the text.
@@ -48,14 +68,11 @@ def split_words(quads: Tensor, texts: Sequence[str | Sequence[bool]]) -> tuple[T
         is not drawable have no characters.
     """
     good = drawable(quads)
-    sides = (quads.roll(-1, 1) - quads).norm(dim=2)
-    width, height = (sides[:, 0] + sides[:, 2]) / 2, (sides[:, 1] + sides[:, 3]) / 2
+    width, height = mean_sides(quads)
     guesses = (torch.maximum(width / height, height / width) / _CHARACTER_WIDTH).nan_to_num(1).round().clamp(1, 100).int().tolist()
     wanted = [(places(text) if isinstance(text, str) else list(text)) or [True] * guess for text, guess in zip(texts, guesses, strict=True)]
     counts = torch.tensor([len(places) for places in wanted], device=quads.device)
-    ratio = height / width
-    across = torch.minimum(width, height) / torch.maximum(width, height) * counts
-    tall = (ratio > _TALL) | ((ratio > _RATHER_TALL) & (across > _WIDE_CHARACTERS))
+    tall = stands(quads, counts)
     word = torch.repeat_interleave(counts)
     number = torch.arange(len(word), device=quads.device) - (counts.cumsum(0) - counts)[word]
     kept = good[word] & torch.tensor([here for places in wanted for here in places], dtype=torch.bool, device=quads.device)
