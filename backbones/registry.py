@@ -36,6 +36,7 @@ def _create_plugin(name: str, **settings: Any) -> Any:
 _PROVIDERS = (
     _Provider(lambda name: name in plugin_points(), _create_plugin),
     _Provider(lambda name: name.startswith("torchvision:"), _from("backbones.torchvision_provider", "create_torchvision_backbone")),
+    _Provider(lambda name: name.startswith("pytorchcv:"), _from("backbones.pytorchcv_provider", "create_pytorchcv_backbone")),
     _Provider(lambda name: re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name) is not None, _from("backbones.module_provider", "create_module_backbone")),
     _Provider(lambda name: _timm_knows(name), _from("backbones.timm_provider", "create_timm_backbone")),
 )

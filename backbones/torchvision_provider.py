@@ -1,48 +1,27 @@
-"""Backbones from torchvision's classification models, by graph nodes: strides and channels are measured. The one file that imports torchvision."""
+"""Backbones from torchvision's classification models, by graph nodes: strides and channels are measured."""
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 import torch
 import torchvision
-from torch import Tensor, fx, nn
-from torchvision.models.feature_extraction import create_feature_extractor
-from torchvision.ops import StochasticDepth
+from torch import nn
 
-from backbones import catalog
-from backbones.body import ProviderBackbone, level_specs
+from backbones.body import ProviderBackbone
 from backbones.errors import UsageError
-from backbones.measure import measure_sizes
+from backbones.graph import ends_by_stride, graph_backbone, widen_first_convolution
 from backbones.names import nearest
 from backbones.ssd_taps import ssd_taps
 from backbones.types import ImageStats
 from backbones.weight_cache import cached_file
-from backbones.weights import choose_weights, download, for_channels, repeat_channels
+from backbones.weights import choose_weights, download
 
-_PROBE = (224, 224)
 PREFIX = "torchvision:"
-
-
-class GraphBody(nn.Module):
-    """A traced network that gives the outputs of named modules; everything after the last of them is gone.
-
-    Autograd builds no graph for leading parts whose parameters require no gradient.
-    """
-
-    def __init__(self, graph: nn.Module, channels_last: Sequence[bool]) -> None:
-        super().__init__()
-        self.graph = graph
-        self.channels_last = tuple(channels_last)
-
-    def forward(self, images: Tensor, frozen_stages: int = 0) -> list[Tensor]:
-        """Map images [B, C, H, W] to maps, finest first."""
-        return [m.permute(0, 3, 1, 2).contiguous() if turn else m for m, turn in zip(self.graph(images).values(), self.channels_last, strict=True)]
+_ADVICE = "take a network of timm (plain ViTs too), or another one from `finetune list backbones 'torchvision:*'`"
 
 
 def create_torchvision_backbone(name: str, *, weights: str, taps: str, in_channels: int, input_size: tuple[int, int] | None) -> ProviderBackbone:
@@ -56,21 +35,15 @@ def create_torchvision_backbone(name: str, *, weights: str, taps: str, in_channe
     settings = _settings(query)
     whole = _on_meta(short, settings)
     units = _units(whole)
-    ends = _ends_by_stride(plain, whole, units)
-    nodes = list(ssd_taps(plain)) if taps == "ssd" else list(ends)
-    channels_last = [ends.get(node, False) for node in nodes]
+    ends = ends_by_stride(plain, whole, units, _ADVICE)
+    nodes = {node: ends.get(node, False) for node in ssd_taps(plain)} if taps == "ssd" else ends
     network, stats = _build(name, short, settings, whole, weights, in_channels)
-    graph = _trace(network, nodes)
-    trial = GraphBody(_trace(whole, nodes), channels_last)
-    with torch.no_grad():
-        maps = trial(torch.zeros(1, 3, *_PROBE, device="meta"))
-    specs = level_specs([m.shape[1] for m in maps], [_stride(m.shape[-1]) for m in maps])
-    entry = catalog.find_entry(plain)
-    multiple, rule = (entry.pad_multiple, entry.size_rule) if entry else measure_sizes(trial, [spec.stride for spec in specs], _PROBE)
-    if input_size is not None:
-        rule.check(input_size, name)
-    body = GraphBody(graph, channels_last)
-    return ProviderBackbone(name, body, specs, for_channels(stats, in_channels), rule, _stages(body, units, list(ends)), multiple)
+    return graph_backbone(name, network, whole, units, nodes, ends, stats, input_size)
+
+
+def torchvision_network_on_meta(name: str) -> nn.Module:
+    """The whole network, classifier included, without memory."""
+    return _on_meta(name.removeprefix(PREFIX), {})
 
 
 def torchvision_names() -> list[str]:
@@ -82,15 +55,6 @@ def torchvision_record(name: str) -> dict[str, Any]:
     """Licence and address of the default weights. torchvision publishes its weights under its own licence."""
     weights = torchvision.models.get_model_weights(name.removeprefix(PREFIX))
     return {"license": "bsd-3-clause", "url": weights.DEFAULT.url}
-
-
-def _trace(network: nn.Module, nodes: Sequence[str]) -> nn.Module:
-    """The graph up to the last node; stochastic depth stays a module, so that it follows the mode of its own stage.
-
-    torchvision's module of two graphs is left aside: its copies wake up in training mode, and its training graph drops paths in frozen stages.
-    """
-    both = create_feature_extractor(network, OrderedDict((node, node) for node in nodes), tracer_kwargs={"leaf_modules": [StochasticDepth]})
-    return fx.GraphModule(both, both.eval_graph)
 
 
 def _settings(query: str) -> dict[str, Any]:
@@ -123,10 +87,6 @@ def _on_meta(short: str, settings: Mapping[str, Any]) -> nn.Module:
         return _create(short, settings).eval().to("meta")
 
 
-def _stride(cells: int) -> int:
-    return 2 ** round(math.log2(_PROBE[0] / cells))
-
-
 def _units(network: nn.Module) -> list[str]:
     """Names of the parts of which stages are made: children, those of containers in their place."""
     units: list[str] = []
@@ -136,26 +96,6 @@ def _units(network: nn.Module) -> list[str]:
         else:
             units.append(name)
     return units
-
-
-def _ends_by_stride(name: str, whole: nn.Module, units: list[str]) -> dict[str, bool]:
-    """The last part at each stride of 2 and more, and whether its map comes as [B, H, W, C]."""
-    seen: dict[str, torch.Size] = {}
-    handles = [whole.get_submodule(unit).register_forward_hook(lambda _m, _i, output, unit=unit: seen.__setitem__(unit, output.shape)) for unit in units]
-    with torch.no_grad():
-        whole(torch.zeros(1, 3, *_PROBE, device="meta"))
-    for handle in handles:
-        handle.remove()
-    last: dict[int, tuple[str, bool]] = {}
-    for unit, shape in seen.items():
-        if len(shape) != 4 or (shape[2] != shape[3] and shape[1] != shape[2]) or shape[2] == 1:
-            continue
-        stride = _stride(shape[2])
-        if stride > 1 and stride >= max(last, default=1):
-            last[stride] = (unit, shape[2] != shape[3])
-    if len(last) < 2:
-        raise UsageError(f"{name} gives no pyramid of feature maps; take a network of timm (plain ViTs too), or another one from `finetune list backbones 'torchvision:*'`")
-    return dict(last[stride] for stride in sorted(last))
 
 
 def _build(name: str, short: str, settings: Mapping[str, Any], whole: nn.Module, weights: str, in_channels: int) -> tuple[nn.Module, ImageStats]:
@@ -179,30 +119,6 @@ def _build(name: str, short: str, settings: Mapping[str, Any], whole: nn.Module,
             network.load_state_dict(entries, strict=False)
         except RuntimeError as error:
             raise UsageError(f"weights {weights}: do not fit {name}: {' '.join(str(error).split())[:300]}") from error
-    if in_channels != 3:
-        _widen_first_convolution(network, in_channels)
+    widen_first_convolution(network, in_channels)
     preset = chosen.transforms()
     return network, choice.image_stats or ImageStats(tuple(preset.mean), tuple(preset.std))
-
-
-def _widen_first_convolution(network: nn.Module, in_channels: int) -> None:
-    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-    first.weight = nn.Parameter(repeat_channels(first.weight.data, in_channels))
-    first.in_channels = in_channels
-
-
-def _stages(body: GraphBody, units: list[str], ends: list[str]) -> list[list[str]]:
-    """Names per stage: parts up to each end of a stride, the stem by itself; a part that a tap cuts belongs to one stage as a whole."""
-    left = {name for name, _ in body.graph.named_modules()}
-    stages: list[list[str]] = [[]]
-    for unit in units:
-        part = body.graph.get_submodule(unit) if unit in left else None
-        if part is not None and any(True for _ in [*part.parameters(), *part.buffers()]):
-            heavy = any(parameter.ndim > 1 for parameter in part.parameters())
-            if heavy and len(stages) == 1 and stages[0]:
-                stages.append([])
-            stages[-1].append(f"graph.{unit}")
-        if unit in ends and stages[-1]:
-            stages.append([])
-    stages[0] += [f"graph.{name}" for name, value in [*body.graph._parameters.items(), *body.graph._buffers.items()] if value is not None]
-    return [stage for stage in stages if stage]

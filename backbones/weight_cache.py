@@ -26,5 +26,5 @@ def cached_file(hub: str | None, url: str | None) -> Path | None:
             found = sorted(snapshots.glob(f"*/{name}")) if snapshots.is_dir() else []
             if found:
                 return found[-1]
-    file = torch_folder() / str(url).rpartition("/")[2] if url else None
+    file = torch_folder() / str(url).rpartition("/")[2].removesuffix(".zip") if url else None  # archives are unpacked
     return file if file is not None and file.is_file() else None
