@@ -16,6 +16,7 @@ from finetune.data import DataSplits, read_image
 from finetune.data.first_images import spread_images
 from finetune.data.types import BoxSplit, TextSplit
 from finetune.load import LoadedRun, load_run
+from finetune.overfit import verdict_lines
 from finetune.record import RunRecord, load_record, record_to_dict
 from finetune.run_folder import RunFolder, data_name, package_versions, write_atomic, write_json_atomic
 from finetune.run_log import RunLog
@@ -55,7 +56,7 @@ def finish_run(folder: RunFolder, config: RunConfig, splits: DataSplits[Any], ch
         epochs=checkpoints.finished,
         versions=package_versions(),
         seconds=checkpoints.total_seconds,
-        notes=tuple(notes),
+        notes=(*notes, *verdict_lines(config, table.rows)[:1]),
         files=files,
     )
     write_json_atomic(folder.record, record_to_dict(record))

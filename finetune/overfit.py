@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from finetune.data.preprocess import Affine
     from finetune.data.splits import DataSplits
 
+PASSED, FAILED = "overfit: passed", "overfit: NOT passed"  # how the verdict begins
 GOAL = 0.95  # what a sound set-up passes
 _STEPS, _EPOCHS = 480, 24
 _FIGURES = {"coco": "AP50", "voc2007-11pt": "mAP", "voc2012-area": "mAP"}
+_SHOWN = {"hmean": "Hmean"}
 _MOVED = 0.97  # share of its first value below which a loss has fallen at all
 
 
@@ -64,7 +66,7 @@ def few_images(splits: DataSplits[Any], config: DataConfig, preprocess: Any) -> 
     times = math.ceil(_STEPS / _EPOCHS * min(config.batch_size, count) / count)
     order = np.tile(np.arange(count), times).tolist()
     counted = int((~val.ignore).sum())
-    crops = f", as fixed crops of {config.input_size[0]}x{config.input_size[1]}" if windows else ""
+    crops = f", as fixed crops of {config.input_size[0]}x{config.input_size[1]}; all other words are painted over" if windows else ""
     line = f"overfit: {count} training images with {counted} {'words' if windows else 'objects'} that count train and validate{crops}"
     short = (f"overfit: there are only {count} training images",) if count < config.overfit else ()
     few = replace(splits, train=take_images(val, order, "train"), val=val, test=None, summary=(*splits.summary, *short, line))
@@ -77,13 +79,18 @@ def opening_lines(config: RunConfig) -> list[str]:
         return []
     return [
         "overfit: this is a test of the set-up, not a training: the network learns these images by heart, without augmentation, and is scored on the same ones.",
-        f"overfit: a sound set-up passes {figure_name(config)} {GOAL:g}; the figures mean nothing else, and the weights are of no use",
+        f"overfit: a sound set-up passes {_shown(config)} {GOAL:g}; the figures mean nothing else, and the weights are of no use",
     ]
 
 
 def figure_name(config: RunConfig) -> str:
     """The figure that the test looks at."""
     return _FIGURES.get(config.evaluate.protocols[0], "hmean")
+
+
+def _shown(config: RunConfig) -> str:
+    name = figure_name(config)
+    return _SHOWN.get(name, name)
 
 
 def best_figure(config: RunConfig, rows: Sequence[Mapping[str, float | None]]) -> float | None:
@@ -99,12 +106,17 @@ def verdict_lines(config: RunConfig, rows: Sequence[Mapping[str, float | None]],
         config: Settings of the run.
         rows: One mapping per epoch, as in metrics.csv.
         diagnosis: What the pictures of the last evaluation say, most likely cause first.
+
+    Returns:
+        The verdict, then numbered causes; nothing where the run is no test.
     """
-    name, best = figure_name(config), best_figure(config, rows)
-    score = f"{name} {'n/a' if best is None else format(best, '.3f')}"
+    if not config.data.overfit:
+        return []
+    best = best_figure(config, rows)
+    score = f"{_shown(config)} {'n/a' if best is None else format(best, '.3f')}"
     if best is not None and best > GOAL:
-        return [f"overfit: passed, {score} after {len(rows)} epochs: data, targets, loss, decoding and evaluation fit together. Now train without --overfit"]
-    lines = [f"overfit: NOT passed, {score} instead of more than {GOAL:g} after {len(rows)} epochs. Look at:"]
+        return [f"{PASSED}, {score} after {len(rows)} epochs: data, targets, loss, decoding and evaluation fit together. Now train without --overfit"]
+    lines = [f"{FAILED}, {score} instead of more than {GOAL:g} after {len(rows)} epochs. Look at:"]
     causes = [*_loss_causes(config, rows), *diagnosis, *_setting_causes(config)]
     return lines + [f"  {number}. {cause}" for number, cause in enumerate(causes, 1)]
 

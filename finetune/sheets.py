@@ -15,7 +15,7 @@ from finetune.map_drawing import draw_maps
 from finetune.probes import Maps, Probe
 from finetune.word_drawing import FOUND, TRUTH, draw_outlines, outlines_of
 
-_PANEL = 480  # pixels of the longer side of a panel
+_PANEL = 440  # pixels of the longer side of a panel
 _SCORE = 0.3  # boxes below are drawn only where a picture has fewer than _LEAST above
 _LEAST = 5
 _FAINT = 0.5  # maps that stay below are shown stronger
@@ -63,7 +63,8 @@ def _words(image: NDArray[np.uint8], scale: float, target: TextTarget, found: Te
         title += f", region up to {peak:.2f}" + (f" (shown {times:.0f}x)" if times > 1 else "")
     truth = draw_outlines(left, quads, [IGNORED if skip else TRUTH for skip in ignore])
     answer = draw_outlines(right, outlines, [FOUND] * len(outlines))
-    return join_panels(truth, f"target: {int((~ignore).sum())} words" + (f", {int(ignore.sum())} ignored" if ignore.any() else ""), answer, title)
+    count = int((~ignore).sum())
+    return join_panels(truth, f"target: {count} word{'s' * (count != 1)}" + (f", {int(ignore.sum())} ignored" if ignore.any() else ""), answer, title)
 
 
 def _shrunk(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:

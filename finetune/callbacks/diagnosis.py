@@ -39,14 +39,14 @@ class ZeroDiagnosis(pl.Callback):
         if last or self._zeros & (self._zeros - 1) == 0:
             notes = evaluation.results[evaluation.protocols[0]].notes
             early = "" if last else " (usual in the first epochs)"
-            self._log.say(f"  why 0{early}:", *(f"    {line}" for line in (*notes, *self.look(trainer, pl_module))))
+            self._log.say(f"  why 0{early}:", *(f"    {line}" for line in (*notes, *self.look(trainer, pl_module, trainer.current_epoch + 1))))
 
-    def look(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> list[str]:
-        """What a few validation pictures say, and where they are drawn."""
+    def look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> list[str]:
+        """What a few validation pictures say after an epoch (from 1), and where they are drawn."""
         probes = look_at_pictures(trainer, pl_module)
         decoding = getattr(detector_of(pl_module), "decoding", None)
         lines = diagnose_maps(probes, decoding) if decoding is not None and all(probe.maps is not None for probe in probes) else []
-        path = self._folder.pictures / f"diagnosis_epoch_{trainer.current_epoch + 1:04d}.png"
+        path = self._folder.pictures / f"diagnosis_epoch_{epoch:04d}.png"
         path.parent.mkdir(exist_ok=True)
         sheet = draw_sheet(probes, class_names_of(trainer))
         write_atomic(path, partial(sheet.save, format="PNG"))

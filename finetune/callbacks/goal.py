@@ -44,7 +44,7 @@ class OverfitGoal(pl.Callback):
         if table is None or not trainer.is_global_zero:
             return
         best = best_figure(self._config, table.rows)
-        causes = diagnosis.look(trainer, pl_module) if diagnosis is not None and not (best or 0.0) > GOAL else []
+        causes = diagnosis.look(trainer, pl_module, len(table.rows)) if diagnosis is not None and not (best or 0.0) > GOAL else []
         self._log.say("", *verdict_lines(self._config, table.rows, causes))
 
     def state_dict(self) -> dict[str, bool]:

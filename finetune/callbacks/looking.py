@@ -12,13 +12,15 @@ from finetune.data.first_images import spread_images
 from finetune.probes import Probe, take_probes
 
 PICTURES = 4  # of the validation split
+_ALL = 8  # a split of up to so many is looked at as a whole
 
 
 def look_at_pictures(trainer: pl.Trainer, pl_module: pl.LightningModule, count: int = PICTURES) -> list[Probe]:
     """Show the same pictures of the validation split (of train where there is none) to the weights that an evaluation would see."""
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     name = "val" if data.splits.val is not None else "train"
-    samples = data.samples(name, spread_images(data.splits.get(name), count))
+    split = data.splits.get(name)
+    samples = data.samples(name, range(len(split)) if len(split) <= _ALL else spread_images(split, count))
     with evaluated_weights(trainer, pl_module), trainer.precision_plugin.forward_context():
         return take_probes(detector_of(pl_module), pl_module, samples, pl_module.device)
 

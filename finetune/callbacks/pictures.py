@@ -29,7 +29,7 @@ class ValidationPictures(pl.Callback):
 
     def __init__(self, every: int, folder: RunFolder) -> None:
         self._every, self._folder = every, folder
-        self._due = False
+        self._due, self._drawn = False, 0
         self._began = self._spent = 0.0
         self._cost = _GUESS
 
@@ -39,18 +39,24 @@ class ValidationPictures(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw, if it is time."""
-        if not self._every or not trainer.is_global_zero:
-            return
         epochs, epoch = int(trainer.max_epochs or 0), trainer.current_epoch + 1
         every = self._every if self._every > 0 else max(1, math.ceil(epochs / _SHEETS))
         self._due = self._due or epoch % every == 0 or epoch == epochs
-        if not self._due or (self._every < 0 and not self._affordable()):
+        self._draw(trainer, pl_module, epoch)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A run that ends before its time also ends with a sheet."""
+        self._due = trainer.current_epoch > self._drawn
+        self._draw(trainer, pl_module, trainer.current_epoch)
+
+    def _draw(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:
+        if not self._every or not self._due or not trainer.is_global_zero or (self._every < 0 and not self._affordable()):
             return
         started = time.perf_counter()
         sheet = draw_sheet(look_at_pictures(trainer, pl_module), class_names_of(trainer))
         self._folder.pictures.mkdir(exist_ok=True)
         write_atomic(self._folder.pictures / f"epoch_{epoch:04d}.png", partial(sheet.save, format="PNG"))
-        self._due, self._cost = False, time.perf_counter() - started
+        self._due, self._drawn, self._cost = False, epoch, time.perf_counter() - started
         self._spent += self._cost
 
     def _affordable(self) -> bool:

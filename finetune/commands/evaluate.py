@@ -95,11 +95,23 @@ def _score_run(options: EvaluateOptions) -> list[EvalResult]:
     detect(loaded, truth, evaluators, options.batch_size)
     named = f"run {options.run}" if options.run else f"{options.detector} {options.weights or ''}".rstrip()
     results = _report(evaluators, truth, [named, _describe(truth, options.data), *input_conditions(loaded), *([origin] if origin else [])])
+    _explain(results[0], options, loaded, truth)
     if options.submission is not None and isinstance(truth, TextSplit):
         write_words(options.submission, evaluators[0], truth)
     if options.run is not None and Path(options.run).is_dir():
         _keep(Path(options.run), options, loaded, truth, results)
     return results
+
+
+def _explain(result: EvalResult, options: EvaluateOptions, loaded: LoadedRun, truth: BoxSplit | TextSplit) -> None:
+    """Say why a figure is 0, and draw it into the folder of the run where there is one."""
+    if result.values.get(result.primary) != 0:
+        return
+    from finetune.explain_zero import explain_zero
+
+    folder = Path(options.run) if options.run is not None else None
+    for line in explain_zero(loaded, truth, folder / "pictures" / f"diagnosis_{options.split}.png" if folder is not None and folder.is_dir() else None):
+        console().print(line, markup=False)
 
 
 def _report(evaluators: Sequence[Evaluator], truth: BoxSplit | TextSplit, conditions: Sequence[str]) -> list[EvalResult]:

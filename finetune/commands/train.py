@@ -11,7 +11,7 @@ def run(options: TrainOptions) -> int:
     """Train as the options say.
 
     Returns:
-        0.
+        0; 1 where a test of the set-up (--overfit) has not passed.
 
     Raises:
         UsageError: Options that do not go together.
@@ -39,6 +39,7 @@ def run(options: TrainOptions) -> int:
 
 
 def _train(options: TrainOptions) -> int:
+    from finetune.overfit import FAILED
     from finetune.record import record_to_dict
     from finetune.stopping import InterruptedRunError
     from finetune.training import fit, is_first_process, resume
@@ -56,4 +57,4 @@ def _train(options: TrainOptions) -> int:
         return stop.exit_code  # the first process says it for all
     if is_first_process():
         write_json(options.json, record_to_dict(record))
-    return 0
+    return 1 if any(note.startswith(FAILED) for note in record.notes) else 0

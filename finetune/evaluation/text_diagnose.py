@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _SCALES = (0.25, 1 / 3, 0.5, 2 / 3, 1.5, 2.0, 3.0, 4.0)
 _ENOUGH = 2000  # detections that are looked at
+_SOME = 0.3  # share of detections, or of words, that makes a cause
+_HOLDS = 0.7  # share of one shape inside another that lies in it
+_NEAR = 0.3  # IoU from which a detection misses its word by little
 
 
 def diagnose_text(split: TextSplit, rows: TextRows, matches: TextMatches, hmean: float, dropped: int = 0) -> list[str]:
@@ -73,6 +76,8 @@ def _place(split: TextSplit, rows: TextRows, matches: TextMatches) -> str:
         share = float((_best_overlaps(split, image, moved) > 0.5).mean())
         if share > max(0.2, 3 * hits):
             return f"{share:.0%} of the detections would overlap a word by IoU > 0.5 if their coordinates were {words}"
+    if near := _near_misses(split, image, corners):
+        return near
     return f"no detection overlaps a word of its image by IoU > 0.5 (best {best.max():.2f}): suspect coordinates of another size, or too little training"
 
 
@@ -93,6 +98,45 @@ def _shift(split: TextSplit, image: NDArray[np.int64], corners: NDArray[np.float
 
 def _best_overlaps(split: TextSplit, image: NDArray[np.int64], corners: NDArray[np.float64]) -> NDArray[np.float64]:
     """The highest IoU of each detection with a word of its image."""
+    pairs = _pairs(split, image, corners)
+    best = np.zeros(len(image))
+    np.maximum.at(best, pairs.found, pairs.iou)
+    return best
+
+
+def _near_misses(split: TextSplit, image: NDArray[np.int64], corners: NDArray[np.float64]) -> str | None:
+    """Whether detections hold several words, several lie in one word, or many miss their word by little, and what would help."""
+    pairs = _pairs(split, image, corners)
+    counts = ~split.ignore[pairs.truths]
+    truths, found, iou = pairs.truths[counts], pairs.found[counts], pairs.iou[counts]
+    common, words, shapes = pairs.common[counts], areas(np.trunc(split.quads)), areas(np.trunc(corners))
+    held = np.bincount(found[common > _HOLDS * words[truths]], minlength=len(image)) > 1
+    within = np.bincount(truths[common > _HOLDS * shapes[found]], minlength=len(words)) > 1
+    if held.mean() > _SOME:
+        return f"{int(held.sum())} of {len(image)} detections hold several words each: words run into one another; raise the link threshold, or train longer"
+    if within.sum() > _SOME * max(1, int((~split.ignore).sum())):
+        return f"{int(within.sum())} words are cut into several detections each: lower the link threshold, or train longer"
+    near = (iou > _NEAR) & (iou <= 0.5)
+    if len(np.unique(found[near])) <= _SOME * len(image):
+        return None
+    ratio = float(np.median(shapes[found[near]] / np.maximum(words[truths[near]], 1)))
+    remedy = "lower low text gives larger quads" if ratio < 0.75 else "higher low text gives smaller quads" if ratio > 1.33 else "train longer, or look whether corners are exact"
+    return (
+        f"{len(np.unique(found[near]))} of {len(image)} detections overlap a word by IoU {_NEAR:g} to 0.5 (best {iou.max():.2f}), a match takes more than 0.5; "
+        f"they are {ratio:.2f} times as large as their words: {remedy}"
+    )
+
+
+class _Pairs(NamedTuple):
+    """Words and detections of one image whose rectangles meet: row in the split, row of the detection, IoU and common area of both."""
+
+    truths: NDArray[np.int64]
+    found: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    common: NDArray[np.float64]
+
+
+def _pairs(split: TextSplit, image: NDArray[np.int64], corners: NDArray[np.float64]) -> _Pairs:
     from finetune.evaluation.text_evaluator import pair_up
 
     truths, found = pair_up(split.offsets, image)
@@ -104,6 +148,4 @@ def _best_overlaps(split: TextSplit, image: NDArray[np.int64], corners: NDArray[
     padded = np.concatenate([quads, np.repeat(quads[:, -1:], width - 4, axis=1)], axis=1)
     common = intersections(padded[truths], np.concatenate([shapes, np.repeat(shapes[:, -1:], width - shapes.shape[1], axis=1)], axis=1)[found])
     union = areas(quads)[truths] + areas(shapes)[found] - common
-    best = np.zeros(len(image))
-    np.maximum.at(best, found, np.where(union > 0, common / np.where(union > 0, union, 1), 0))
-    return best
+    return _Pairs(truths, found, np.where(union > 0, common / np.where(union > 0, union, 1), 0), common)

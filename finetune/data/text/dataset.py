@@ -19,6 +19,7 @@ from finetune.data.preprocess import Affine, to_tensor
 from finetune.data.text.checks import LEAST_LETTERS
 from finetune.data.text.geometry import LEVELS, is_whole, random_crop, random_linear, seen
 from finetune.data.text.quads import Quads, letter_sizes, map_points, mend
+from finetune.data.text.windows import cover_words
 from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import TextSplit
 
@@ -39,7 +40,7 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         seed: With epoch, rank and index it decides every random choice.
         crop_hw: Height and width of augmented samples.
         pad: Value 0..255 of what lies outside the picture in a crop.
-        windows: With ``augment`` "none": the affine of one fixed crop of ``crop_hw`` of each picture, which then is the sample.
+        windows: With ``augment`` "none": the affine of one fixed crop of ``crop_hw`` of each picture, which then is the sample, ignored words painted over.
     """
 
     def __init__(
@@ -71,12 +72,13 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         if self._colour is not None:
             return self._crop(np.random.default_rng((self.seed, epoch, rank, index)), index)
         hw = self._picture_hw(index)
+        rows = np.arange(self.split.offsets[index], self.split.offsets[index + 1])
         if self._windows:
             affine = self._windows[index]
-            tensor = to_tensor(draw_crop(self._paths[index], hw, affine, self.crop_hw, self.preprocess.channels, self.pad))
+            covered = map_points(self._quads[rows[self.split.ignore[rows]]], affine)
+            tensor = to_tensor(cover_words(draw_crop(self._paths[index], hw, affine, self.crop_hw, self.preprocess.channels, self.pad), covered))
         else:
             tensor, affine = self.preprocess.apply(read_image(self._paths[index], self.preprocess.channels, hw))
-        rows = np.arange(self.split.offsets[index], self.split.offsets[index + 1])
         quads = map_points(self._quads[rows], affine)
         target = self._target(rows, quads, self.split.ignore[rows] | self._empty[rows], affine)
         return tensor, target, self._meta(index, (tensor.shape[1], tensor.shape[2]), affine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +43,18 @@ def fixed_windows(split: TextSplit, preprocess: TextPreprocess, crop_hw: tuple[i
         windows.append((scale, 0.0, -left, 0.0, scale, -top))
         ignore[rows] = ignored | ~is_whole(seen(map_points(mended.quads[rows], windows[-1]), crop_hw))
     return replace(split, ignore=ignore), tuple(windows)
+
+
+def cover_words(image: NDArray[np.uint8], quads: Quads) -> NDArray[np.uint8]:
+    """A crop [H, W, C] in which words [N, 4, 2] are painted over with its median colour: nothing is learnt where they are, so nothing may be found there either."""
+    if not len(quads):
+        return image
+    corners = np.clip(np.rint(quads), -(2**14), 2**14).astype(np.int32)
+    covered = np.ascontiguousarray(image).copy()
+    colour = np.median(image.reshape(-1, image.shape[2]), axis=0).tolist()
+    for quad in corners:  # together, cv2.fillPoly leaves holes where they overlap
+        cv2.fillPoly(covered, [quad], colour)
+    return covered
 
 
 def _place(quads: Quads, ignore: NDArray[np.bool_], picture_hw: tuple[float, float], crop_hw: tuple[int, int]) -> tuple[float, float]:
