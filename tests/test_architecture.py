@@ -29,7 +29,7 @@ DOORWAYS = {
         "finetune/drawing.py", "finetune/word_drawing.py",
     ),
     "matplotlib": ("finetune/curves.py", "finetune/drawing.py", "finetune/samples/*"),
-    "scipy": ("finetune/data/text/mat_file.py",),
+    "scipy": (),
     "torchmetrics": (),
 }
 FORBIDDEN_FILES = {"utils", "misc", "helpers", "common", "util", "helper"}

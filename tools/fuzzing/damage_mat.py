@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from finetune.data.text.mat_file import DamagedMatError, parse_mat
 from fuzzing.damage_lines import LINE_DAMAGE
 from fuzzing.text_templates import column, mat_bytes
 
@@ -29,12 +30,18 @@ def _values(rng: random.Random) -> Any:
 
 
 def _cells(content: bytes) -> dict[str, Any] | None:
-    from scipy.io import loadmat
-
-    try:
-        return {name: value for name, value in loadmat(io.BytesIO(content)).items() if not name.startswith("__")}
-    except Exception:
+    try:  # not with scipy, which crashes at what was damaged before
+        return {name: _own(value) for name, value in parse_mat(content, _NAMES).items()}
+    except DamagedMatError:
         return None
+
+
+def _own(value: Any) -> Any:
+    """A copy that may be changed."""
+    array = np.array(value)
+    for place in np.ndindex(array.shape) if array.dtype == object else ():
+        array[place] = _own(array[place]) if isinstance(array[place], np.ndarray) else array[place]
+    return array
 
 
 def _tree(change: Callable[[random.Random, dict[str, Any]], None]) -> Damage:

@@ -77,7 +77,7 @@ def text_entry_points(template: Template, config: DataConfig, root: Path, seed: 
     def doctor() -> list[str]:
         thorough = seed % 60 == 0
         exam = examine(RunConfig(data=config, detector=DetectorConfig(name="craftlite"), seed=seed % 7), near=thorough, threads=1, anchors=False)
-        faults = [f"{name}: {fault}" for name, split in exam.words.items() for fault in word_faults(split)]
+        faults = [f"{name}: {fault}" for name, split in exam.words.items() for fault in word_faults(split) if fault != "no images"]
         faults += _copy_faults(exam, root / ".fuzz-copy") if seed % 5 == 0 and not faults else []
         if thorough and not faults:
             write_page(root / ".fuzz-page.html", exam, finding_tiles(exam), box_tiles(exam), [], [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,10 @@ def _read(pairs: Sequence[TextPair], findings: Findings, words: Callable[[TextPa
 
 def _totaltext_text(pair: TextPair, findings: Findings) -> Words:
     text = "\n".join(lines_of(read_text(pair, findings) or "")).lstrip("\ufeff")
-    starts = [found.start() for found in _START.finditer(text)]
-    if head := text[: starts[0] if starts else len(text)].strip(" \t\n\0\x1a"):
+    starts = [*(found.start() for found in _START.finditer(text)), len(text)]
+    if head := text[: starts[0]].strip(" \t\n\0\x1a"):
         yield f"{pair.file.name}#head", f"it is no word: {head[:40]!r}", "", False
-    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(text)], strict=True), 1):
+    for number, (start, end) in enumerate(pairwise(starts), 1):
         place, found = f"{pair.file.name}#{number}", _TOTALTEXT.fullmatch(text, start, end)
         if found is None:
             yield place, f"it is no word: {text[start:end].strip()[:40]!r}", "", False
@@ -79,7 +80,8 @@ def _totaltext_text(pair: TextPair, findings: Findings) -> Words:
 
 
 def _totaltext_mat(file: Path) -> Words:
-    rows = np.atleast_2d(read_mat(file, ("polygt", "gt")))
+    found = read_mat(file, ("polygt", "gt"))
+    rows = np.atleast_2d(found.get("polygt", found.get("gt")))
     for number, row in enumerate(rows, 1):
         if len(row) < 5:
             yield f"{file.name}#{number}", f"it has {len(row)} fields, not x, y and text", "", False

@@ -53,7 +53,10 @@ def read_synthtext(source: TextSource, findings: Findings, *, need_images: bool 
 def _columns(file: Path, findings: Findings) -> list[NDArray[Any]]:
     """What the file says of each picture, part by part; nothing where it cannot be read, which is a fault."""
     try:
-        columns = [np.asarray(read_mat(file, (part,))).reshape(-1) for part in _PARTS]
+        found = read_mat(file, _PARTS)
+        if len(found) < len(_PARTS):
+            raise DataError(f"{file}: has no {' and no '.join(part for part in _PARTS if part not in found)}; is it the ground truth of another data set?")
+        columns = [np.asarray(found[part]).reshape(-1) for part in _PARTS]
         counts = {part: len(column) for part, column in zip(_PARTS, columns, strict=True)}
         if len({*counts.values()}) > 1:
             raise DataError(f"{file}: {', '.join(f'{part} has {count}' for part, count in counts.items())} entries, one for each picture is wanted; copy it again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,14 @@ def test_good_words_are_no_error_and_drawn(tmp_path: Path) -> None:
     assert report["counts"]["error"] == 0
     assert sum(split["boxes"] for split in report["splits"].values()) == 12
     assert sum(split["ignored"] for split in report["splits"].values()) == 6
-    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("data:image/jpeg") >= 6
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") >= 6
+    table = page.split('<table class="splits">')[1].split("</table>")[0]
+    rows = [re.findall(r'<td(?: data-label="([^"]+)")?[ >]', row) for row in table.split("<tbody>")[1].split("</tr>")[:-1]]
+    columns = re.findall(r"<th[^>]*>([^<]+)", table)
+    assert len(rows) == 2
+    for labels in rows:  # on a narrow screen the labels stand for the head of the table
+        assert [label.removeprefix("letter height, ") for label in labels[1:]] == [column.removeprefix("letter height, ") for column in columns[1:]]
 
 
 @pytest.mark.parametrize(
