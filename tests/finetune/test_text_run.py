@@ -201,3 +201,48 @@ def test_samples_do_not_depend_on_the_loader(data: Path) -> None:
         assert bool((first.images == second.images).all())
         assert [len(target.quads) for target in first.targets] == [len(target.quads) for target in second.targets]
     assert isinstance(one, DetectionDataModule)
+
+
+def test_a_run_teaches_a_smaller_one(run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(data / "train_images", photos)
+    (photos / "torn.png").write_bytes((photos / "img_1.png").read_bytes()[:200])
+    taught = tmp_path / "taught"
+    words = ["distill", str(run), str(photos), "--out", str(taught), "--json", str(tmp_path / "d.json")]
+    assert main(words) == DataError.exit_code
+    said = capsys.readouterr().out
+    assert "16 pictures" in said
+    assert "left out: " in said
+    assert "torn.png" in said
+    summary = json.loads((tmp_path / "d.json").read_text())
+    assert summary["words"] > 8
+    maps = np.load(taught / "maps" / "img_1.npy")
+    assert maps.shape == (2, 48, 64)
+    assert maps.dtype == np.float16
+
+    lines = (taught / "pictures.jsonl").read_bytes().splitlines(keepends=True)
+    (taught / "pictures.jsonl").write_bytes(b"".join(lines[:5]) + lines[5][:30])  # as kill -9 leaves it
+    before = {path.name: path.stat().st_mtime_ns for path in (taught / "maps").iterdir()}
+    assert main(words) == DataError.exit_code
+    assert (taught / "pictures.jsonl").read_bytes().splitlines(keepends=True)[:6] == lines[:6]
+    assert sum(before[path.name] == path.stat().st_mtime_ns for path in (taught / "maps").iterdir()) == 5
+
+    config = text_config(data, epochs=12, evaluate_every=12, lr=0.01)
+    fit(replace(config, data=replace(config.data, mix={str(taught): 1.0}, epoch_images=24)), tmp_path / "pupil")
+    record = json.loads((tmp_path / "pupil" / "record.json").read_text())
+    figures = {result["protocol"]: result["values"] for result in record["results"]["val"]}
+    assert figures["icdar2015-iou"]["hmean"] > 0.4  # it has seen no label
+
+
+def test_only_text_teaches_and_nothing_is_overwritten(run: Path, data: Path, tmp_path: Path) -> None:
+    from finetune.distill import distill
+
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is no store of a teacher: it is never overwritten"):
+        distill(load_run(run), "bars", [data / "train_images" / "img_1.png"], tmp_path / "own")
+    boxes = fit(tiny_config(write_squares(tmp_path / "squares", {"train": 4, "val": 2}), epochs=1), tmp_path / "boxes")
+    assert boxes.epochs == 1
+    with pytest.raises(UsageError, match="finds boxes: only detectors of scene text can teach"):
+        distill(load_run(tmp_path / "boxes"), "boxes", [data / "train_images" / "img_1.png"], tmp_path / "taught")
+    assert not (tmp_path / "taught").exists()

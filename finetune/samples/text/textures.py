@@ -19,7 +19,7 @@ Size = tuple[int, int]  # width, height
 def plain(size: Size, colour: Rgb) -> Picture:
     """[h, w, 3] of one colour."""
     picture = np.empty((size[1], size[0], 3), np.uint8)
-    picture[:] = [round(value) for value in colour]
+    picture[:] = [min(255, max(0, round(value))) for value in colour]
     return picture
 
 

@@ -141,6 +141,12 @@ def test_nothing_hangs_over_something_else():
     assert placed >= 6
 
 
+@pytest.mark.parametrize("index", [264, 368, 767])
+def test_colours_beyond_white_are_white(index):
+    picture = WordPictures((320, 320), seed=15838).draw(index)  # these chose a wall brighter than a byte holds
+    assert picture.image.shape == (320, 320, 3)
+
+
 def test_the_lens_moves_nothing():
     picture = np.zeros((101, 121, 3), np.uint8)
     picture[40:61, 50:71] = 200
