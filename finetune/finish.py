@@ -37,10 +37,10 @@ def finish_run(folder: RunFolder, config: RunConfig, splits: DataSplits[Any], ch
         log: Where lines go.
     """
     protocol = config.evaluate.protocols[0]
-    notes = read_curves(table.rows, f"val/{protocol}/{checkpoints.best_primary}")
+    notes = [] if config.data.overfit else read_curves(table.rows, f"val/{protocol}/{checkpoints.best_primary}")
     loaded = load_run(folder.root)
     table.draw()  # the curves of a run that was killed after its last epoch
-    if splits.val is not None:
+    if splits.val is not None and not config.data.overfit:
         draw_pictures(loaded, splits.val, folder)
     files = {name: folder.relative(path) for name, path in (("weights", folder.weights), ("curves", folder.curves), ("metrics", folder.metrics), ("pictures", folder.pictures), ("log", folder.log))}
     record = RunRecord(
@@ -60,7 +60,11 @@ def finish_run(folder: RunFolder, config: RunConfig, splits: DataSplits[Any], ch
         files=files,
     )
     write_json_atomic(folder.record, record_to_dict(record))
-    log.say("", *notes, *checkpoints.best_notes, *end_lines(folder, record, splits.val))
+    ends = end_lines(folder, record, splits.val)
+    if config.data.overfit:  # its score and weights are of no use
+        log.say(*(line for line in ends if line.startswith(("curves:", "pictures:"))))
+    else:
+        log.say("", *notes, *checkpoints.best_notes, *ends)
     return load_record(folder.record)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PASSED, FAILED = "overfit: passed", "overfit: NOT passed"  # how the verdict begins
 GOAL = 0.95  # what a sound set-up passes
 _STEPS, _EPOCHS = 480, 24
+_SHEETS = 6  # epochs between sheets of pictures
 _FIGURES = {"coco": "AP50", "voc2007-11pt": "mAP", "voc2012-area": "mAP"}
 _SHOWN = {"hmean": "Hmean"}
 _MOVED = 0.97  # share of its first value below which a loss has fallen at all
@@ -41,7 +42,9 @@ def with_overfit(config: RunConfig) -> RunConfig:
     if not config.data.overfit:
         return config
     data = replace(config.data, augment="none", mosaic=0.0, mixup=0.0, copy_paste=0.0, batch_size=min(config.data.batch_size, config.data.overfit))
-    return replace(config, data=data, freeze=replace(config.freeze, thaw=()), train=replace(config.train, epochs=_EPOCHS, evaluate_every=1, early_stop=0, accumulate=1))
+    every = _SHEETS if config.train.pictures_every < 0 else config.train.pictures_every
+    train = replace(config.train, epochs=_EPOCHS, evaluate_every=1, early_stop=0, accumulate=1, pictures_every=every)
+    return replace(config, data=data, freeze=replace(config.freeze, thaw=()), train=train)
 
 
 def few_images(splits: DataSplits[Any], config: DataConfig, preprocess: Any) -> FewImages:
@@ -57,7 +60,8 @@ def few_images(splits: DataSplits[Any], config: DataConfig, preprocess: Any) -> 
     """
     train = splits.get("train")
     count = min(config.overfit, len(train))
-    val, windows = take_images(train, range(count), "val"), ()
+    val = take_images(train, range(count), "val")
+    windows: tuple[Affine, ...] = ()
     if isinstance(val, TextSplit) and isinstance(preprocess, TextPreprocess):
         val, windows = fixed_windows(val, preprocess, config.input_size)
     if not (~val.ignore).any():

@@ -27,4 +27,4 @@ def look_at_pictures(trainer: pl.Trainer, pl_module: pl.LightningModule, count: 
 
 def class_names_of(trainer: pl.Trainer) -> tuple[str, ...]:
     """Classes of the data in label order."""
-    return trainer.datamodule.class_names  # type: ignore[attr-defined, no-any-return]
+    return trainer.datamodule.class_names  # type: ignore[attr-defined]
