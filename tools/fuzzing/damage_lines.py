@@ -29,6 +29,7 @@ LINES = (
     b"x: [[1 2 3]], y: [[1 2 3 4]], ornt: [u'c'], transcriptions: [u'a']", b"x: [[]], y: [[]], ornt: [], transcriptions: []", b'1 2 3 4 5 6 7 8 9 "a"', b"<annotation/>", b"[]", b"null",
     b"x: [[" + b"1 " * 30000 + b"]], y: [[" + b"1 " * 30000 + b"]], ornt: [u'c'], transcriptions: [u'a']", b"x: [[" * 5000,
 )
+MOST_BYTES = 1 << 20  # of a file with repeated lines: more takes seconds to read, as it should
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
 
 
@@ -94,7 +95,7 @@ def _lines(rng: random.Random, content: bytes) -> bytes:
         else:
             lines += lines * rng.choice((1, 2, 300))
         lines = lines[:3000]
-    return b"\n".join(lines)
+    return b"\n".join(lines)[:MOST_BYTES]
 
 
 def _separators(rng: random.Random, content: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import warnings
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -37,10 +38,10 @@ def _cells(content: bytes) -> dict[str, Any] | None:
 
 
 def _own(value: Any) -> Any:
-    """A copy that may be changed."""
-    array = np.array(value)
+    """A copy that may be changed; what the reader does not read is empty in it."""
+    array = np.zeros((0, 0)) if value is None else np.array(value)
     for place in np.ndindex(array.shape) if array.dtype == object else ():
-        array[place] = _own(array[place]) if isinstance(array[place], np.ndarray) else array[place]
+        array[place] = _own(array[place])
     return array
 
 
@@ -130,7 +131,7 @@ def _entries(rng: random.Random, content: bytes) -> bytes:
     elif files:
         files[place] = (files[place][0], LINE_DAMAGE[rng.choice(sorted(LINE_DAMAGE))](rng, files[place][1]))
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))) as archive:
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))) as archive:
         for name, data in files:
             archive.writestr(zipfile.ZipInfo(name or "x", (2020, 1, 1, 0, 0, 0)), data)
     changed = bytearray(stream.getvalue())
