@@ -173,7 +173,7 @@ def _judge(call: Callable[[], list[str]], names: list[str]) -> tuple[str, list[s
         return "errors found", [], str(found_errors)
     except (DataError, UsageError) as error:
         found = message_faults(str(error), names)
-        return type(error).__name__ if not found else "FAULT", found, str(error)
+        return ("UsageError" if isinstance(error, UsageError) else "DataError") if not found else "FAULT", found, str(error)
     except MemoryError:
         return "FAULT", ["memory blow-up"], traceback.format_exc(limit=-6)
     except Exception as error:  # whatever comes here is what the tool looks for
