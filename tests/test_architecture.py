@@ -16,6 +16,7 @@ PACKAGES = {"backbones": (), "detectors": ("backbones",), "finetune": ("backbone
 # heavy dependency -> files that may import it
 DOORWAYS = {
     "timm": ("backbones/*",),
+    "pytorchcv": ("backbones/pytorchcv_provider.py",),
     "pytorch_lightning": (
         "finetune/task.py", "finetune/datamodule.py", "finetune/build.py", "finetune/processes.py", "finetune/training.py", "finetune/finders/short_run.py", "finetune/callbacks/*",
     ),
