@@ -18,7 +18,7 @@ from finetune.finders.trial import TrialSetup
 from finetune.finders.trial_process import TrialProcess
 from finetune.finders.worst_case import WorstCase, worst_case
 
-_SHARE = 0.9  # of the free memory: the rest is for loaders, the evaluation and other programs
+SHARE_OF_FREE = 0.9  # of the free memory: the rest is for loaders, the evaluation and other programs
 _SECONDS = 60.0  # for the steps of all trials
 
 
@@ -68,11 +68,11 @@ class FoundSizes:
             "boxes_per_image": self.worst.boxes,
             "free_bytes": self.free,
             "free_bytes_of": self.source,
-            "share_of_free": _SHARE,
+            "share_of_free": SHARE_OF_FREE,
         }
 
     def _largest_line(self) -> str:
-        free = "" if self.free is None else f" into {_SHARE:.0%} of the {gibibytes(self.free)} that {self.source} has free"
+        free = "" if self.free is None else f" into {SHARE_OF_FREE:.0%} of the {gibibytes(self.free)} that {self.source} has free"
         if not self.sizes.trials:
             return f"not even one image a step fits{free}: choose a smaller data.input_size or a lighter backbone.name"
         if self.sizes.largest is None:
@@ -109,16 +109,17 @@ def find_batch_size(config: RunConfig, splits: DataSplits, seconds: float = _SEC
     if not on_gpu(config) and config.train.accelerator not in ("auto", "cpu"):
         raise UsageError(f"--find batch_size measures CPU and CUDA memory, and train.accelerator is {config.train.accelerator}: try sizes by hand there, or --train.accelerator cpu")
     worst = worst_case(splits.get("train"), config.data)
-    free, source = _free(on_gpu(config))
-    setup = TrialSetup(config, len(splits.class_names), worst, torch.get_num_threads(), _SHARE)
+    free, source = free_memory(on_gpu(config))
+    setup = TrialSetup(config, len(splits.class_names), worst, torch.get_num_threads(), SHARE_OF_FREE)
     most = len(splits.get("train"))
     with TrialProcess(setup) as process:
-        limit = None if free is None else int(_SHARE * free)
+        limit = None if free is None else int(SHARE_OF_FREE * free)
         sizes = search_sizes(process.measure, most, config.data.batch_size, limit, not on_gpu(config), seconds)
     return FoundSizes(sizes, free, source, worst, config, most)
 
 
-def _free(gpu: bool) -> tuple[int | None, str]:
+def free_memory(gpu: bool) -> tuple[int | None, str]:
+    """Bytes that could still be taken, None where unknown, and what limits them, for people."""
     if gpu:
         torch.cuda.empty_cache()
         return int(torch.cuda.mem_get_info()[0]), torch.cuda.get_device_name()

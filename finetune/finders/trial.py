@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,16 +43,20 @@ class TrialSetup:
     share: float
 
 
-def main() -> None:
-    """Answer batch sizes on stdin with what they take on stdout: a line of JSON each."""
+def answer(create: Callable[[Any], Callable[[int], dict[str, Any]]]) -> None:
+    """Answer batch sizes on stdin with what they take on stdout: a line of JSON each.
+
+    Args:
+        create: Makes of the setup, which comes first, what measures a batch size.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else prints does not disturb
-    setup: TrialSetup = pickle.load(sys.stdin.buffer)
+    setup = pickle.load(sys.stdin.buffer)
     torch.set_num_threads(setup.threads)
     try:
-        trials = _Trials(setup)
+        measure = create(setup)
         for line in sys.stdin.buffer:
-            answers.write(json.dumps(trials.measure(int(line))) + "\n")
+            answers.write(json.dumps(measure(int(line))) + "\n")
             answers.flush()
     except Exception as error:  # whatever it is, the parent tells the user
         text = str(error) if isinstance(error, FinetuneError) else f"the batch-size trial failed: {type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
@@ -69,36 +73,50 @@ class _Trials:
         self._worst = setup.worst
         self._gpu = on_gpu(setup.config)
         self._task = build_task(self._config, build_detector(self._config, setup.num_classes, weights="none"))
-        if self._gpu:
-            free, total = torch.cuda.mem_get_info()
-            torch.cuda.set_per_process_memory_fraction(free * setup.share / total)
-        else:
-            _give_way(setup.share)
+        limit_memory(setup.share, self._gpu)
 
     def measure(self, batch: int) -> dict[str, Any]:
         """Peak memory in bytes, what of it was taken before, and seconds of a step; "seconds" is None where it did not fit."""
-        forget_peak()
-        resting = resident_bytes() or 0
-        if self._gpu:
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-            resting = torch.cuda.memory_allocated()
+        resting = start_of_peak(self._gpu)
         try:
             steps = run_steps(self._config, self._task, Repeated(self._worst.batch(batch), _STEPS), _STEPS)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             self._task.zero_grad(set_to_none=True)
             return {"bytes": None, "seconds": None}
-        peak = torch.cuda.max_memory_allocated() if self._gpu else peak_resident_bytes()
-        return {"bytes": peak, "seconds": _best(steps.seconds), "resting": resting}
+        return {"bytes": peak_bytes(self._gpu), "seconds": _best(steps.seconds), "resting": resting}
 
 
 def _best(seconds: Sequence[float]) -> float:
     return min(seconds[1:])
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def limit_memory(share: float, gpu: bool) -> None:
+    """Let this process take a share of what is free now, and no more."""
+    if gpu:
+        free, total = torch.cuda.mem_get_info()
+        torch.cuda.set_per_process_memory_fraction(free * share / total)
+    else:
+        _give_way(share)
+
+
+def start_of_peak(gpu: bool) -> int:
+    """Count the peak from now on; bytes that are taken already."""
+    if not gpu:
+        forget_peak()
+        return resident_bytes() or 0
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return int(torch.cuda.memory_allocated())
+
+
+def peak_bytes(gpu: bool) -> int | None:
+    """Most bytes that were taken since ``start_of_peak``."""
+    return int(torch.cuda.max_memory_allocated()) if gpu else peak_resident_bytes()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
     """CUDA has a class for it, the CPU allocator and oneDNN only words."""
     words = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in words or "not enough memory" in words or "could not create a memory" in words
@@ -119,4 +137,4 @@ def _give_way(share: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer(lambda setup: _Trials(setup).measure)

@@ -14,18 +14,19 @@ from typing import IO, Self
 
 from backbones.errors import FinetuneError, UsageError
 from finetune.finders.batch_search import Trial
-from finetune.finders.trial import TrialSetup
 
 
 class TrialProcess:
     """Measures batch sizes in another process, which is started anew after it was killed.
 
     Args:
-        setup: What the process builds.
+        setup: What the process builds; it is pickled.
+        module: What the process runs; it calls ``finetune.finders.trial.answer``.
     """
 
-    def __init__(self, setup: TrialSetup) -> None:
+    def __init__(self, setup: object, module: str = "finetune.finders.trial") -> None:
         self._setup = setup
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
 
@@ -62,7 +63,7 @@ class TrialProcess:
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        self._process = subprocess.Popen([sys.executable, "-m", "finetune.finders.trial"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, env=environment)
+        self._process = subprocess.Popen([sys.executable, "-m", self._module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, env=environment)
         if self._process.stdin is not None:
             pickle.dump(self._setup, self._process.stdin)
             self._process.stdin.flush()

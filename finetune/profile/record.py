@@ -83,7 +83,7 @@ class Cost:
     """What one stage, or all operators of one kind, cost at batch 1.
 
     Args:
-        name: Stage ("stage 0" is the stem, then "pyramid", "head"), one of ``finetune.profile.rules.OPERATOR_KINDS``.
+        name: Stage ("stem", "stage 1", ..., "pyramid", "head"), one of ``finetune.profile.rules.OPERATOR_KINDS``.
         calls: Operators that ran.
         parameters: Learnable values; 0 for kinds of operators.
         macs: Multiply-adds of one image.

@@ -256,7 +256,7 @@ def test_gpu_sizes_are_tried_until_one_does_not_fit(crowded: Path, monkeypatch: 
     monkeypatch.setattr(machine, "measure", lambda batch: (asked.append(batch), measure(batch))[1])
     monkeypatch.setattr(batch_size, "TrialProcess", machine)
     monkeypatch.setattr(batch_size, "on_gpu", lambda config: True)
-    monkeypatch.setattr(batch_size, "_free", lambda gpu: (3000 * MIB, "NVIDIA Planted"))
+    monkeypatch.setattr(batch_size, "free_memory", lambda gpu: (3000 * MIB, "NVIDIA Planted"))
     config = tiny_config(crowded)
     found = find_batch_size(config, build_datamodule(config).splits)
     assert found.sizes.largest == int((2600 - 100) / 250) == 10
