@@ -13,6 +13,7 @@ from backbones.catalog import read_catalog
 from backbones.errors import UsageError
 from backbones.names import nearest
 from backbones.plugins import load_plugin, plugin_points
+from backbones.zoo import plain_names, provider_name
 
 if TYPE_CHECKING:  # the command line lists names without torch
     from backbones.types import Backbone
@@ -50,7 +51,7 @@ def create_backbone(name: str, *, weights: str = "imagenet", taps: str = "stage"
     """Create a pretrained backbone.
 
     Args:
-        name: timm name, "torchvision:NAME", "package.module:factory", or the name of a plug-in.
+        name: plain name of the zoo (docs/backbones.md), timm name, "torchvision:NAME", "pytorchcv:NAME", "package.module:factory", or the name of a plug-in.
         weights: "imagenet", "none", a file (.pth, .safetensors), or a tag of the provider.
         taps: "stage" (stage outputs) or "ssd" (the two taps of the SSD-lite papers).
         in_channels: Channels of the images; the first convolution is adapted.
@@ -66,6 +67,8 @@ def create_backbone(name: str, *, weights: str = "imagenet", taps: str = "stage"
         raise UsageError(f"taps {taps!r}: 'stage' or 'ssd' is wanted")
     if in_channels < 1:
         raise UsageError(f"in_channels {in_channels}: at least 1 is wanted")
+    if name not in plugin_points():
+        name = provider_name(name)
     plain, _, tag = name.partition(".") if ":" not in name else (name, "", "")
     if tag and weights == "imagenet" and name not in plugin_points():
         name, weights = plain, tag
@@ -77,5 +80,5 @@ def create_backbone(name: str, *, weights: str = "imagenet", taps: str = "stage"
 
 
 def list_backbones(pattern: str = "*") -> tuple[str, ...]:
-    """Sorted names of known backbones (timm, torchvision, plug-ins) that match a glob such as "mobilenet*"."""
-    return tuple(sorted(name for name in {*read_catalog(), *plugin_points()} if fnmatchcase(name, pattern)))
+    """Sorted names of known backbones (plain names, timm, torchvision, pytorchcv, plug-ins) that match a glob such as "mobilenet*"."""
+    return tuple(sorted(name for name in {*read_catalog(), *plain_names(), *plugin_points()} if fnmatchcase(name, pattern)))

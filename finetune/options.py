@@ -186,11 +186,13 @@ class ListOptions:
     Args:
         what: "backbones", "detectors" or "configs".
         pattern: Only names that match this glob, for example "mobilenet*".
+        family: Backbones of the comparison by plain name, with published figures: "light", "heavy", "teaching", "all", or a family such as "ReXNet".
         json: File for the list as JSON; "-" is stdout.
     """
 
     what: Literal["backbones", "detectors", "configs"] = "backbones"
     pattern: str | None = None
+    family: str | None = None
     json: str | None = None
 
 

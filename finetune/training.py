@@ -18,6 +18,7 @@ from torch import Tensor
 from backbones.catalog import find_entry
 from backbones.errors import DataError
 from backbones.freeze import count_parameters
+from backbones.zoo import provider_name
 from finetune.allocator import keep_freed_memory
 from finetune.budget import with_budget
 from finetune.build import build_datamodule, build_detector, build_preprocess, build_task, build_trainer, choose_precision, is_pretrained, quiet_lightning
@@ -157,7 +158,7 @@ def _environment() -> dict[str, Any]:
 
 def _least_bytes(config: RunConfig) -> int:
     """Space for a run as far as it is known before the data are: without pyramid and head, and only for a backbone of the catalog."""
-    entry = find_entry(config.backbone.name)
+    entry = find_entry(provider_name(config.backbone.name))
     return _run_bytes(config, 4 * entry.params if entry is not None else 0)
 
 

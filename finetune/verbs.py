@@ -107,7 +107,7 @@ VERBS = {
             "list",
             ListOptions,
             "finetune list {backbones,detectors,configs} [PATTERN]",
-            "Examples:\n  finetune list backbones 'mobilenet*'\n  finetune list configs",
+            "Examples:\n  finetune list backbones 'mobilenet*'\n  finetune list backbones --family light\n  finetune list configs",
             positionals=("what", "pattern"),
         ),
         Verb(

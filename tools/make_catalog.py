@@ -1,4 +1,4 @@
-"""Write backbones/catalog.json: every timm and torchvision model that gives a pyramid, measured on the meta device.
+"""Write backbones/catalog.json: every timm and torchvision model that gives a pyramid, and the zoo's of pytorchcv, measured on the meta device.
 
 Usage: python tools/make_catalog.py [PATTERN [new]]   (renews the names that match, or adds the missing ones; up to an hour for all)
 """
@@ -20,8 +20,10 @@ import torchvision
 
 from backbones import catalog
 from backbones.body import ProviderBackbone
+from backbones.pytorchcv_provider import create_pytorchcv_backbone, pytorchcv_record
 from backbones.timm_provider import can_resize, pretrained_settings, timm_backbone_on_meta, timm_names, timm_network_on_meta
 from backbones.torchvision_provider import create_torchvision_backbone, torchvision_names, torchvision_record
+from backbones.zoo import read_zoo
 
 _GIANTS = re.compile("giant|gigantic|huge|large|so400m|_[235]b|7b|coatnet_[3-7]|152|101|200|_h|_g")
 _LIGHT = re.compile(
@@ -53,6 +55,12 @@ def torchvision_row(name: str) -> dict[str, Any]:
     """Row of a torchvision model."""
     catalog.find_entry = lambda _: None
     return describe(create_torchvision_backbone(name, weights="none", taps="stage", in_channels=3, input_size=None), torchvision_record(name))
+
+
+def pytorchcv_row(name: str) -> dict[str, Any]:
+    """Row of a pytorchcv model."""
+    catalog.find_entry = lambda _: None
+    return describe(create_pytorchcv_backbone(name, weights="none", taps="stage", in_channels=3, input_size=None), pytorchcv_record(name))
 
 
 def kind(name: str) -> tuple[object, ...]:
@@ -90,6 +98,7 @@ def main(pattern: str = "*", only_new: str = "") -> int:
     rows = {name: row for name, row in old.items() if only_new or not fnmatchcase(name, pattern)}
     failed: dict[str, str] = {}
     makers = {**dict.fromkeys(timm_names(), timm_row), **dict.fromkeys(torchvision_names(), torchvision_row)}
+    makers |= {entry.backbone: pytorchcv_row for entry in read_zoo().entries if entry.provider == "pytorchcv"}
     names = [name for name in makers if fnmatchcase(name, pattern) and name not in rows]
     for count, name in enumerate(sorted(names, key=lambda name: (bool(_GIANTS.search(name)), not _LIGHT.search(name))), 1):
         start = time.perf_counter()
