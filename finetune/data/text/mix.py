@@ -18,7 +18,8 @@ from backbones.errors import DataError, UsageError
 from detectors.types import ImageMeta, TextTarget
 from finetune.config import DataConfig
 from finetune.data.dataset import SampleKey
-from finetune.data.file_listing import expand, real_paths
+from finetune.data.file_listing import expand
+from finetune.data.held_out import HeldOut
 from finetune.data.images import check_images
 from finetune.data.teacher_store import TeacherStore
 from finetune.data.text.dataset import TextDataset
@@ -133,7 +134,7 @@ def build_sources(config: DataConfig, train: TextSplit | None, held_out: Sequenc
     rest = 1 - math.fsum(config.mix.values())
     if rest < -1e-9 or any(share <= 0 for share in config.mix.values()):
         raise UsageError(f"data.mix {config.mix}: shares are greater than 0 and at most 1 in all; what is left to 1 is the training split of data.root")
-    maker = _Maker(config, preprocess, {*real_paths(held_out)}, seed)
+    maker = _Maker(config, preprocess, HeldOut(held_out), seed)
     sources = [maker.source(name, share, seed + 7919 * place) for place, (name, share) in enumerate(config.mix.items(), start=1)]
     if rest <= 1e-9:
         return sources
@@ -152,7 +153,7 @@ def source_lines(sources: Sequence[Source], total: int) -> list[str]:
 class _Maker:
     """Makes the sources of one ``data.mix``."""
 
-    def __init__(self, config: DataConfig, preprocess: TextPreprocess, held_out: set[str], seed: int) -> None:
+    def __init__(self, config: DataConfig, preprocess: TextPreprocess, held_out: HeldOut, seed: int) -> None:
         self.config, self.preprocess, self.held_out, self.seed = config, preprocess, held_out, seed
         self.crop_hw = (config.input_size[0], config.input_size[1])
 
@@ -188,7 +189,7 @@ class _Maker:
 
     def _allowed(self, name: str, paths: Sequence[Path], what: str) -> tuple[NDArray[np.int64], str]:
         """Which pictures may be trained on, and a note."""
-        rows = np.array([row for row, path in enumerate(real_paths(paths)) if path not in self.held_out], np.int64)
+        rows = np.array([row for row, path in enumerate(paths) if path not in self.held_out], np.int64)
         if not len(rows):
             raise DataError(f"data.mix: all pictures of {name} are in the validation or test split of {self.config.root}; take it out, or name others")
         out = len(paths) - len(rows)

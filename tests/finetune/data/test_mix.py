@@ -16,6 +16,7 @@ from backbones.errors import DataError, UsageError
 from detectors.craft.heatmaps import build_targets
 from finetune.config import DataConfig
 from finetune.data.dataset import SampleKey
+from finetune.data.held_out import HeldOut
 from finetune.data.teacher_store import TaughtPicture, TeacherFacts, TeacherStore
 from finetune.data.text.drawn_words import DrawnWords
 from finetune.data.text.mix import MixedSampler, share_out
@@ -118,8 +119,11 @@ def test_pictures_of_val_and_test_never_teach(labelled: Path, tmp_path: Path) ->
     assert "1 images marked by eye (1 more are in val or test: left out)" in "\n".join(data.summary)
     sources = {Path(meta.source).name for batch in data.train_dataloader() for meta in batch.metas if str(meta.image_id).startswith("taught")}
     assert sources == {"p.png"}
-    write_store(tmp_path / "only", held_out)
-    with pytest.raises(DataError, match="all pictures of .* are in the validation or test split"):
+    shutil.copytree(held_out[0].parent, tmp_path / "copies")
+    assert all(path in HeldOut(held_out) for path in (*held_out, *(tmp_path / "copies").iterdir()))
+    assert tmp_path / "p.png" not in HeldOut(held_out)
+    write_store(tmp_path / "only", sorted((tmp_path / "copies").iterdir()))
+    with pytest.raises(DataError, match=r"all pictures of .* are in the validation or test split"):
         module(labelled, mix={str(tmp_path / "only"): 0.5}).summary  # noqa: B018
 
 
