@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor, fx, nn
@@ -88,7 +89,7 @@ def ends_by_stride(name: str, whole: nn.Module, units: Sequence[str], advice: st
             seen[unit] = _first(output).shape
 
     handles = [whole.get_submodule(unit).register_forward_hook(lambda _m, inputs, output, unit=unit: note(unit, inputs, output)) for unit in units]
-    with torch.no_grad():
+    with torch.no_grad(), suppress(RuntimeError):  # a classifier may take its own size only (PolyNet); the parts before it have been seen
         whole(torch.zeros(1, 3, *PROBE, device="meta"))
     for handle in handles:
         handle.remove()
