@@ -46,15 +46,16 @@ class WeightsInfo:
     epoch: int | None = None
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], info: WeightsInfo) -> None:
+def save_weights(path: Path, state: Mapping[str, Tensor], info: WeightsInfo, dtype: torch.dtype = torch.float32) -> None:
     """Write a detector's state and its description, in one step.
 
     Args:
         path: File to write.
-        state: State dict of the detector; floating point is stored as float32.
+        state: State dict of the detector.
         info: What prediction needs to know.
+        dtype: What floating point is stored as; float16 halves the file, and is float32 again in the network that it is loaded into.
     """
-    tensors = {name: (t.detach().to("cpu", torch.float32) if t.is_floating_point() else t.detach().cpu()).clone(memory_format=torch.contiguous_format) for name, t in state.items()}
+    tensors = {name: (t.detach().to("cpu", dtype) if t.is_floating_point() else t.detach().cpu()).clone(memory_format=torch.contiguous_format) for name, t in state.items()}
     facts = {"schema": WEIGHTS_SCHEMA, **asdict(info), "config": config_to_dict(info.config), "preprocess": info.preprocess.to_dict()}
     write_atomic(path, lambda temporary: temporary.write_bytes(save(tensors, {_KEY: json.dumps(facts), "format": "pt"})))
 

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import torch
 
 HERE = Path(__file__).resolve().parent
 SMALL = ("log.txt", "metrics.csv", "config.yaml", "curves.png", "record.json", "environment.json", "model.safetensors", "float16.safetensors")
@@ -28,17 +29,6 @@ def unpack_maps() -> None:
         temporary.replace(target)
 
 
-def halve(weights: Path, target: Path) -> None:
-    """The best weights as float16, with everything else that the file tells."""
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    with safe_open(weights, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the file is no dict
-        told = file.metadata()
-    save_file({name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}, target, metadata=told)
-
-
 def main() -> int:
     """Train with the flags of ``finetune train``; --minutes ends cleanly before a limit, to be called again."""
     words = sys.argv[1:]
@@ -52,13 +42,15 @@ def main() -> int:
     os.chdir(HERE)
     sys.path.insert(0, str(HERE / "code"))
     from finetune.cli import main as finetune
+    from finetune.weights_file import load_weights, save_weights
 
     unpack_maps()
     run = HERE / "run"
     again = ["--resume", "run"] if (run / "config.yaml").is_file() else ["--config", "config.yaml", "--out", "run", *words]
     code = finetune(["train", *again])
     if (run / "model.safetensors").is_file():
-        halve(run / "model.safetensors", run / "float16.safetensors")
+        state, info = load_weights(run)
+        save_weights(run / "float16.safetensors", state, info, torch.float16)
     with tarfile.open(HERE / "result.tar", "w") as tar:
         for name in SMALL:
             if (run / name).is_file():

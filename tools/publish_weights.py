@@ -1,0 +1,81 @@
+"""Weights of a finished run as one file to give away: float16, without anything about the machine that trained them.
+
+    python tools/publish_weights.py RUN OUT.safetensors [--text_threshold T --link_threshold L --low_text W]
+
+Thresholds (chosen on a validation split, see finetune evaluate --sweep) and the input size travel with the file; paths of data and of start weights do not. The file is read
+back, and its answer to a picture of noise compared with that of the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from backbones.errors import FinetuneError, UsageError
+from finetune.config import DataConfig, RunConfig
+from finetune.load import load_run
+from finetune.weights_file import load_weights, save_weights
+
+_CLOSE = 0.02  # of maps in 0..1
+
+
+def without_paths(config: RunConfig) -> RunConfig:
+    """The settings with names instead of paths."""
+    data = config.data
+    named = {_named(name): share for name, share in data.mix.items()}
+    plain = replace(data, root=PurePath(data.root).name, images=None, mix=named, val=None, test=None, train=None)
+    start = PurePath(config.detector.weights).name if config.detector.weights else None
+    backbone = replace(config.backbone, weights=PurePath(config.backbone.weights).name)
+    return replace(config, data=plain, detector=replace(config.detector, weights=start), backbone=backbone)
+
+
+def _named(source: str) -> str:
+    kind, colon, where = source.partition(":")
+    return f"{kind}:{PurePath(where).name}" if colon else PurePath(source).name
+
+
+def publish(run: str, out: Path, thresholds: dict[str, float]) -> str:
+    """Write the file and check it; returns a line about it."""
+    if out.exists():
+        raise UsageError(f"{out} exists and is never overwritten: remove it, or name another file")
+    state, info = load_weights(run)
+    config = without_paths(info.config)
+    config = replace(config, craft=replace(config.craft, **thresholds)) if thresholds else config
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(out, state, replace(info, config=config), torch.float16)
+    before, after = load_run(run), load_run(out)
+    picture = torch.randn(1, DataConfig().channels, 128, 128, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        gap = max(float((one - two).abs().max()) for one, two in zip(before.detector(picture), after.detector(picture), strict=True))
+    if gap > _CLOSE:
+        out.unlink()
+        raise FinetuneError(f"float16 changes the answer by {gap:.3f}: these weights have to stay float32; nothing was written")
+    content = out.read_bytes()
+    return f"{out}: {len(content) / 1e6:.2f} MB, md5 {hashlib.md5(content, usedforsecurity=False).hexdigest()}; float16 changes outputs by {gap:.1e} at most"
+
+
+def main() -> int:
+    """Publish by the words of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run")
+    parser.add_argument("out", type=Path)
+    for name in ("text_threshold", "link_threshold", "low_text"):
+        parser.add_argument(f"--{name}", type=float)
+    given = vars(parser.parse_args())
+    try:
+        print(publish(given.pop("run"), given.pop("out"), {name: value for name, value in given.items() if value is not None}))
+    except FinetuneError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
