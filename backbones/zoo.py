@@ -113,6 +113,13 @@ class ZooEntry:
         return found[0].licence if found else entry.licence if entry and not self.own else ""
 
     @property
+    def licences(self) -> str:
+        """Licences of all that ``weights_from`` names, whatever is on this machine."""
+        entry = find_entry(self.backbone)
+        licences = [*(package.licence for package in WEIGHT_PACKAGES if self.backbone in package.backbones), *([entry.licence] if entry and not self.own else [])]
+        return " or ".join({licence.casefold(): licence for licence in reversed(licences)}[key] for key in dict.fromkeys(licence.casefold() for licence in licences))
+
+    @property
     def weights(self) -> str:
         """Where ImageNet weights are: "installed" with a package, "cached" by an earlier download, "pip PACKAGE", "download", or "none" published."""
         return weights_place(self.backbone)

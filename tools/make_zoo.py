@@ -89,7 +89,7 @@ def _row(entry: zoo.ZooEntry) -> str:
     params = f"{_said(entry.params)} / {(entry.counted_params or 0) / 1e6:.3f}M"
     macs = f"{_said(entry.macs)} / {(entry.counted_macs or 0) / 1e9:.3f}G, {entry.input}"
     top1 = f"{entry.top1:.2f}, {entry.test}" if entry.top1 is not None else "-"
-    return f"| {entry.family} | {names} | `{entry.backbone.rpartition('.')[2] if entry.own else entry.backbone}` | {params} | {macs} | {top1} | {entry.weights_from} | {entry.licence or '-'} |"
+    return f"| {entry.family} | {names} | `{entry.backbone.rpartition('.')[2] if entry.own else entry.backbone}` | {params} | {macs} | {top1} | {entry.weights_from} | {entry.licences or '-'} |"
 
 
 def _said(figure: zoo.Figure | None) -> str:
