@@ -44,6 +44,7 @@ class Peak:
 
     Args:
         batch: Images a pass or a training step.
+        input_hw: Height and width of the input in pixels; a text detector trains on crops of another size than it looks at.
         peak_bytes: Most memory taken; None where the system does not tell.
         resting_bytes: Of that, what was taken before the first image: weights (and on the CPU Python and torch).
         ms: Milliseconds of the pass or step, the better of two.
@@ -52,6 +53,7 @@ class Peak:
     """
 
     batch: int
+    input_hw: tuple[int, int]
     peak_bytes: int | None
     resting_bytes: int | None
     ms: float
@@ -222,7 +224,7 @@ def profile_from_dict(values: Mapping[str, Any]) -> ProfileRecord:
 
 
 def _memory(values: Mapping[str, Any]) -> Memory:
-    peaks = {name: None if values[name] is None else Peak(**values[name]) for name in ("inference", "training")}
+    peaks = {name: None if values[name] is None else Peak(**{**values[name], "input_hw": tuple(values[name]["input_hw"])}) for name in ("inference", "training")}
     return Memory(values["kind"], peaks["inference"], peaks["training"], values["limit_bytes"], values["limit_source"])
 
 

@@ -30,11 +30,13 @@ class OperatorTimes:
         operators: Milliseconds of each operator.
         outside: Milliseconds outside operators.
         untouched: Least milliseconds of a pass that nothing looked at, in the same rounds.
+        rounds: Passes that were taken apart.
     """
 
     operators: tuple[float, ...]
     outside: float
     untouched: float
+    rounds: int
 
 
 def measure_operators(networks: Sequence[tuple[Any, Tensor]], rounds: int, seconds: float, device: torch.device) -> list[OperatorTimes]:
@@ -80,11 +82,11 @@ def costs_by(key: str, names: Sequence[str], operators: Sequence[Operator], time
     return rows
 
 
-def describe_method(times: OperatorTimes, rounds: int, device: torch.device) -> str:
+def describe_method(times: OperatorTimes, device: torch.device) -> str:
     """How the times were found, and how they agree with the untouched pass."""
     whole = sum(times.operators) + times.outside
     how = "events around every operator on a queue that is never empty" if device.type == "cuda" else "the clock read around every operator, the reading's own cost taken off"
-    return f"{how}; medians per operator over {rounds} rounds in turns with untouched passes; their sum is {whole:.2f} ms, the fastest untouched pass took {times.untouched:.2f} ms"
+    return f"{how}; medians per operator over {times.rounds} rounds in turns with untouched passes; their sum is {whole:.2f} ms, the fastest untouched pass took {times.untouched:.2f} ms"
 
 
 def _untouched(detector: Any, image: Tensor, device: torch.device) -> Callable[[], float]:
@@ -115,7 +117,7 @@ def _combine(untouched: Sequence[float], apart: Sequence[list[float]], cost: flo
     typical = [statistics.median(readings) for readings in zip(*apart, strict=True)]
     gaps, operators = typical[::2], typical[1::2]
     outside = statistics.median(untouched) - sum(operators) if device.type == "cuda" else sum(gaps) - cost * len(operators)
-    return OperatorTimes(tuple(operators), max(0.0, outside), min(untouched))
+    return OperatorTimes(tuple(operators), max(0.0, outside), min(untouched), len(apart))
 
 
 def _cost_of_reading(clock: ProcessorClock | GpuClock, device: torch.device) -> float:
