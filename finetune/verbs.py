@@ -12,6 +12,7 @@ from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter
 
 from finetune.config import RunConfig
 from finetune.options import CheckOptions, DistillOptions, EvaluateOptions, ListOptions, PredictOptions, SampleDataOptions, TrainOptions, holds_run
+from finetune.profile.options import ProfileOptions
 from finetune.validate import find_hint, list_keys, plain_type
 
 
@@ -102,6 +103,15 @@ VERBS = {
             "Examples:\n  finetune distill craft_mlt_25k photos/ --out taught\n  finetune train --detector craftlite --data PATH/TO/TEXT --data.mix taught=0.5 words=0.3",
             positionals=("teacher", "images"),
             required=("teacher", "images", "out"),
+        ),
+        Verb(
+            "profile",
+            ProfileOptions,
+            "finetune profile RUN... | --backbone NAME... [--detector D] [--input_size H W] [--measure latency memory operators]",
+            "Examples:\n  finetune profile runs/demo-1 runs/demo-2\n  finetune profile --backbone tf_efficientnet_lite0 mobilenetv2_100 --detector craftlite\n"
+            "  finetune profile --backbone mobilenetv2_100 --input_size 320 320 --measure latency --threads 1\nMore: docs/profile.md",
+            positionals=("runs",),
+            short_forms={"backbone": "backbones", "detector": "detector.name"},
         ),
         Verb(
             "list",
