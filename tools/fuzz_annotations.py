@@ -57,7 +57,7 @@ def print_table(title: str, counts: Counter[tuple[str, str]]) -> None:
         print(f"{row:{width}} " + " ".join(f"{counts[row, column]:>10}" for column in columns))
 
 
-def print_report(tally: Tally, seconds: float, seed: int, kind: str = "boxes") -> None:
+def print_report(tally: Tally, seconds: float, seed: int, kind: str, wanted: int) -> None:
     """The whole tally, and the first case of every fault."""
     for title, counts in (("entry point", tally.results), ("data set", tally.by_template), ("damage", tally.by_damage)):
         if counts:
@@ -70,6 +70,8 @@ def print_report(tally: Tally, seconds: float, seed: int, kind: str = "boxes") -
         first = min(outcomes, key=lambda outcome: outcome.case)
         print(f"\nFAULT, {len(outcomes)} times: {first.faults[0][:300]}\n  {first.template}; {', '.join(first.damage)}; again with --kind {kind} --seed {seed} --case {first.case}")
         print("\n".join(f"  {message}" for message in first.messages if "Traceback" in message))
+    if tally.cases < wanted:
+        print(f"interrupted: {wanted - tally.cases} cases were not run")
     print(f"{tally.faults} of {tally.cases} cases failed" if tally.faults else "no case failed")
 
 
@@ -101,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"\r{tally.cases} cases, {tally.faults} failed, {tally.cases / (time.monotonic() - start):.0f} a second ", end="", file=sys.stderr, flush=True)
 
         tally = run_cases(given.seed, range(given.cases), max(1, min(given.jobs, given.cases)), templates, place, place / "store", progress)
-        print_report(tally, time.monotonic() - start, given.seed, given.kind)
+        print_report(tally, time.monotonic() - start, given.seed, given.kind, given.cases)
         return 1 if tally.faults or tally.cases != given.cases else 0
     finally:
         shutil.rmtree(place, ignore_errors=True)

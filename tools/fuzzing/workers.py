@@ -99,7 +99,7 @@ def _lost(case: int, fault: str) -> Outcome:
 
 
 def run_cases(seed: int, cases: range, jobs: int, templates: list[Template], place: Path, store: Path, progress: Callable[[Tally], Any]) -> Tally:
-    """Run many cases in ``jobs`` processes; ``progress`` is called with the counts so far about once a second."""
+    """Run many cases in ``jobs`` processes; ``progress`` is called with the counts so far about once a second. An interrupt ends it early, with what was counted."""
     total = Tally()
     workers = [_Worker(seed, cases[job::jobs], templates, place / str(job), store) for job in range(jobs)]
     try:
@@ -110,6 +110,8 @@ def run_cases(seed: int, cases: range, jobs: int, templates: list[Template], pla
             for worker in pipes.values():
                 worker.watch(total)
             progress(total)
+    except KeyboardInterrupt:  # what was counted so far is told
+        pass
     finally:
         for worker in workers:
             worker.stop()
@@ -180,6 +182,7 @@ def _address_space() -> int:
 
 def _work(arguments: tuple[int, list[Template], Path, Path], cases: list[int], position: Any, since: Any, pipe: Connection) -> None:
     seed, templates, root, store = arguments
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
     limit = _address_space() + MORE_ADDRESS_SPACE
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     tally = Tally()

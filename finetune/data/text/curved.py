@@ -81,7 +81,7 @@ def _totaltext_text(pair: TextPair, findings: Findings) -> Words:
 
 def _totaltext_mat(file: Path) -> Words:
     found = read_mat(file, ("polygt", "gt"))
-    rows = np.atleast_2d(found.get("polygt", found.get("gt")))
+    rows = np.atleast_2d(np.asarray(found.get("polygt", found.get("gt"))))
     for number, row in enumerate(rows, 1):
         if len(row) < 5:
             yield f"{file.name}#{number}", f"it has {len(row)} fields, not x, y and text", "", False

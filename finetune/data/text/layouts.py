@@ -161,7 +161,7 @@ def _is_named(folder: Folder) -> bool:
 
 def text_places(kind: str = "auto") -> str:
     """Which files of a format, or of all of them, are looked for, in words."""
-    return "; ".join(_PLACES.values()) if kind not in FORMATS else _PLACES[kind]  # type: ignore[index]
+    return "; ".join(_PLACES.values()) if kind not in FORMATS else _PLACES[kind]
 
 
 def _nothing_found(root: Path, kind: str) -> str:

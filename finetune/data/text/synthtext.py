@@ -105,8 +105,7 @@ def _words(words: Any, chars: Any, texts: Any, place: str, file: Path, findings:
 
 def _near(quads: NDArray[np.float64]) -> NDArray[np.bool_]:
     """[N] whether all corners are finite and pixels of some picture."""
-    near: NDArray[np.bool_] = (np.abs(quads) < MOST_PIXELS).all((1, 2))
-    return near
+    return np.asarray((np.abs(quads) < MOST_PIXELS).all((1, 2)), np.bool_)
 
 
 def _quads(value: Any) -> NDArray[np.float64] | None:

@@ -39,7 +39,7 @@ def test_damaged_data_end_in_a_line_or_are_read() -> None:
 
 
 def test_damaged_words_end_in_a_line_or_are_read() -> None:
-    done = run("--kind", "text", "--cases", "120", "--seed", "11", "--own")
+    done = run("--kind", "text", "--cases", "60", "--seed", "11", "--own")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert "no case failed" in done.stdout
     for words in ("icdar mlt", "totaltext mat", "synthtext", "words: columns", "mat: cells", "layout: mixed formats", "score files"):
