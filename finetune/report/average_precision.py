@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Rule = Callable[[Values, Values], Values]
 
 
@@ -67,7 +69,7 @@ def weighted_ap(rows: Detections, weights: Values, rule: Rule = coco_rule) -> Va
     return np.where(total > 0, rule(recall, envelope), np.nan)
 
 
-def mean_ap(scores: Values, labels: NDArray[np.int64], groups: NDArray[np.int64], right: NDArray[np.bool_], neutral: NDArray[np.bool_], objects: NDArray[np.int64], weights: Values, rule: Rule = coco_rule) -> Values:
+def mean_ap(scores: Values, labels: Counts, groups: Counts, right: Flags, neutral: Flags, objects: Counts, weights: Values, rule: Rule = coco_rule) -> Values:
     """Mean [B] over classes and thresholds, classes without objects left out; NaN where there is none.
 
     Args:
@@ -86,7 +88,7 @@ def mean_ap(scores: Values, labels: NDArray[np.int64], groups: NDArray[np.int64]
     return np.divide(sums, counts, out=np.full(len(weights), np.nan), where=counts > 0)
 
 
-def class_aps(scores: Values, labels: NDArray[np.int64], groups: NDArray[np.int64], right: NDArray[np.bool_], neutral: NDArray[np.bool_], objects: NDArray[np.int64], weights: Values, rule: Rule = coco_rule) -> Values:
+def class_aps(scores: Values, labels: Counts, groups: Counts, right: Flags, neutral: Flags, objects: Counts, weights: Values, rule: Rule = coco_rule) -> Values:
     """AP [C, T, B] of every class at every threshold; arguments as of ``mean_ap``."""
     found = np.full((len(objects), len(right), len(weights)), np.nan)
     order = np.argsort(-scores, kind="stable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -82,10 +83,8 @@ def chance_spearman(one: Values, two: Values, seed: int = 0) -> Values:
     """Spearman of ``one`` [N] with every order of ``two`` [N], or with many random orders where there are too many."""
     count = len(one)
     first, second = ranks(one[None])[0], ranks(two[None])[0]
-    if count <= _EXACT:
-        orders = np.array(list(permutations(range(count))), np.int64)
-    else:
-        orders = np.argsort(np.random.default_rng(seed).random((_SHUFFLES, count)), axis=1)
+    every = count <= _EXACT
+    orders = np.array(list(permutations(range(count))), np.int64) if every else np.argsort(np.random.default_rng(seed).random((_SHUFFLES, count)), axis=1)
     return _pearson(np.broadcast_to(first, orders.shape), second[orders])
 
 
@@ -109,9 +108,9 @@ def _tau_b(one: Values, two: Values) -> Values:
     return np.divide((first * second).sum(axis=(1, 2)), scale, out=np.full(len(scale), np.nan), where=scale > 0)
 
 
-def _in_blocks(rule: object, one: Values, two: Values) -> Values:
+def _in_blocks(rule: Callable[[Values, Values], Values], one: Values, two: Values) -> Values:
     step = max(1, _CELLS // max(1, one.shape[1] ** 2))
-    return np.concatenate([rule(one[start : start + step], two[start : start + step]) for start in range(0, len(one), step)])  # type: ignore[operator]
+    return np.concatenate([rule(one[start : start + step], two[start : start + step]) for start in range(0, len(one), step)])
 
 
 def _interval(values: Values) -> tuple[float | None, float | None]:

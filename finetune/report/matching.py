@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ def match_classes(truth: Truth, found: Found, thresholds: NDArray[np.float64] = 
     order = np.argsort(rounds, kind="stable")
     useful, cuts = useful[order], np.searchsorted(rounds[order], np.arange(rounds.max(initial=-1) + 2))
     taken = np.zeros((len(thresholds), len(truth.shapes)), np.bool_)
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in pairwise(cuts.tolist()):
         part = useful[start:stop]
         detections, objects = pairs.found[part], pairs.truth[part]
         free = (overlap[part] >= thresholds[:, None]) & (~taken[:, objects] | truth.ignore[objects])
