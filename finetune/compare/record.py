@@ -94,7 +94,7 @@ def comparison_from_dict(values: Mapping[str, Any], where: str = "the record") -
     if schema != COMPARISON_SCHEMA:
         raise UsageError(f"{where} is a comparison of schema {schema}, this version reads {COMPARISON_SCHEMA}: use the version that wrote it")
     try:
-        return _build(Comparison, values)
+        return build(Comparison, values)
     except (TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{where} is not a complete record of a comparison: {error}") from error
 
@@ -114,7 +114,8 @@ def load_comparison(path: str | Path) -> Comparison:
     return comparison_from_dict(values, str(file))
 
 
-def _build(kind: Any, values: Mapping[str, Any]) -> Any:
+def build(kind: Any, values: Mapping[str, Any]) -> Any:
+    """A frozen dataclass, and those inside it, from JSON values; unknown keys are left out."""
     hints = get_type_hints(kind)
     return kind(**{item.name: _value(hints[item.name], values[item.name]) for item in fields(kind) if item.name in values})
 
@@ -123,7 +124,7 @@ def _value(hint: Any, value: Any) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
         return None if value is None else _value(next(part for part in get_args(hint) if part is not type(None)), value)
     if is_dataclass(hint):
-        return _build(hint, value)
+        return value if isinstance(value, hint) else build(hint, value)
     if get_origin(hint) is tuple:
         return tuple(_value(get_args(hint)[0], item) for item in value)
     return value

@@ -99,7 +99,7 @@ class Candidate:
         lr: The rate that its runs were given.
         rate_trials: How it was found.
         epochs: Epochs of its runs.
-        epoch_seconds: Seconds an epoch, evaluation included, in the timed short run that a budget of minutes is planned by.
+        epoch_seconds: Seconds of training an epoch in the timed short run that a budget of minutes is planned by, evaluations left out.
         profile: Measured cost as ``finetune.profile`` writes it; empty until it is measured.
         failure: Why none of its runs could be made, in one line, or None.
     """

@@ -1,0 +1,228 @@
+"""From what the user gave to a comparison in its folder: data looked at, plan made or continued, truth written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from backbones.errors import DataError, UsageError
+from detectors.registry import TEXT_DETECTORS
+from finetune.compare.budget import check_budget, plan_budget
+from finetune.compare.gathering import Setting, comparison_of, read_outcomes, save_comparison
+from finetune.compare.options import CompareOptions
+from finetune.compare.plan import Added, ComparisonPlan, Entrant, load_plan, name_entrants, save_plan
+from finetune.compare.rates import plan_rates
+from finetune.compare.record import COMPARISON_FILE, TRUTH_FILE, load_comparison
+from finetune.compare.settings import shareable_settings
+from finetune.compare.types import Budget, RateProtocol
+from finetune.config import RunConfig
+from finetune.config_file import config_to_dict, with_absolute_paths
+from finetune.console import console
+from finetune.record import load_record
+from finetune.rules import name_faults
+from finetune.run_folder import RunFolder, data_name
+
+_DEFAULT_FOLDER = "comparisons"
+
+
+def has_settings(options: CompareOptions) -> bool:
+    """Whether the user says what to compare, rather than only where a comparison lies."""
+    return bool(options.compare.backbones or options.runs) or options.run != RunConfig()
+
+
+def choose_folder(options: CompareOptions) -> Path:
+    """The folder of the comparison; the next free comparisons/<data>-<n> where none is given.
+
+    Raises:
+        UsageError: Nothing is given at all.
+    """
+    if options.out is not None:
+        return Path(options.out).expanduser()
+    if not options.compare.backbones and not options.runs:
+        raise UsageError("nothing to compare: give --backbones A,B with --data D, or finished run folders, or --config compare_bccd_quick, or --out of a comparison to go on with")
+    name = data_name(options.run if options.compare.backbones else RunFolder.open(options.runs[0]).load_config())
+    number = 1
+    while (Path(_DEFAULT_FOLDER) / f"{name}-{number}").exists():
+        number += 1
+    return Path(_DEFAULT_FOLDER) / f"{name}-{number}"
+
+
+def prepare(options: CompareOptions, out: Path, engine: str) -> Setting:
+    """Make the plan, or read and extend the one that is there; look at the data; write plan, truth and a first record.
+
+    Raises:
+        UsageError: Settings that do not work, or others than those of the comparison in the folder.
+        DataError: Data that cannot be used.
+    """
+    old = load_plan(out) if (out / "plan.yaml").is_file() or not has_settings(options) else None
+    if old is None:
+        _check_free(out)
+    plan = old
+    splits: Any = None
+    if has_settings(options):
+        added = read_added(options.runs)
+        if options.compare.backbones:
+            plan, splits = _new_plan(options, added)
+        elif old is None:
+            plan = _plan_of_runs(added)
+        else:
+            plan = replace(old, added=added)
+        plan = plan if old is None else extend(old, plan, out)
+    if plan is None:
+        raise UsageError(f"{out} holds no comparison")
+    plan = replace(plan, added=_with_own_names(plan))
+    return _settle(plan, out, engine, splits)
+
+
+def _settle(plan: ComparisonPlan, out: Path, engine: str, splits: Any) -> Setting:
+    """Write what there is before the first job."""
+    if (out / COMPARISON_FILE).is_file():
+        before = load_comparison(out)
+        setting = Setting(plan, before.data, before.scored_split, engine, before.truth)
+    else:
+        from finetune.compare.truth import describe_data, truth_of_run, write_truth
+
+        config = plan.config
+        splits = splits or _read_splits(config)
+        split = "test" if splits.test is not None else "val"
+        if splits.train is None or splits.get(split) is None:
+            raise DataError(f"{config.data.root} has no {'training' if splits.train is None else 'validation or test'} split: a comparison needs both")
+        out.mkdir(parents=True, exist_ok=True)
+        write_truth(truth_of_run(config, split), split, out, config.data.channels)
+        setting = Setting(plan, describe_data(config, splits), split, engine, TRUTH_FILE)
+    save_plan(plan, out)
+    save_comparison(comparison_of(setting, read_outcomes(plan, out)), out)
+    return setting
+
+
+def _new_plan(options: CompareOptions, added: tuple[Added, ...]) -> tuple[ComparisonPlan, Any]:
+    settings, config = options.compare, options.run
+    entrants = name_entrants(settings.backbones, config.backbone.weights)
+    faults = [text for entrant in entrants for _, text in name_faults(entrant.backbone, config.detector.name)]
+    if faults:
+        raise UsageError("; ".join(dict.fromkeys(faults)))
+    check_budget(settings.budget)
+    rates = plan_rates(settings, config.train.lr)
+    config = with_absolute_paths(config)
+    if config.data.split_seed is None:
+        config = replace(config, data=replace(config.data, split_seed=config.seed))  # every seed trains and is scored on the same pictures
+    splits = _read_splits(config)
+    if splits.train is None:
+        raise DataError(f"{config.data.root} has no training split: set data.train")
+    budget, config = plan_budget(settings.budget, config, len(splits.train))
+    seeds = tuple(range(config.seed, config.seed + settings.seeds))
+    return ComparisonPlan(config, entrants, seeds, budget, rates, added, _command(options, config, entrants)), splits
+
+
+def _read_splits(config: RunConfig) -> Any:
+    from finetune.data.splits import load_splits
+
+    splits = load_splits(config.data, config.seed, wants="text" if config.detector.name in TEXT_DETECTORS else "boxes")
+    for line in splits.summary:
+        console().print(line, markup=False)
+    return splits
+
+
+def read_added(folders: Sequence[str]) -> tuple[Added, ...]:
+    """Finished runs that shall take part.
+
+    Raises:
+        UsageError: No run folder, or a run that is not finished.
+    """
+    added: list[Added] = []
+    for text in folders:
+        folder = RunFolder.open(text)
+        if not folder.record.is_file():
+            raise UsageError(f"{text} is a run that has not finished: go on with it first (finetune train --resume {text})")
+        config, record = folder.load_config(), load_record(folder.record)
+        added.append(Added(config.backbone.name, folder.root.resolve().as_posix(), record.seed))
+    return tuple(added)
+
+
+def _plan_of_runs(added: tuple[Added, ...]) -> ComparisonPlan:
+    """The plan of a comparison of finished runs alone."""
+    config = RunFolder.open(added[0].folder).load_config()
+    budget, rates = Budget("", "own", 0), RateProtocol("own", ())
+    return ComparisonPlan(config, (), tuple(dict.fromkeys(run.seed for run in added)), budget, rates, added)
+
+
+def _with_own_names(plan: ComparisonPlan) -> tuple[Added, ...]:
+    """Added runs under names that say what is the same: runs of one candidate differ in their seed alone."""
+    groups: list[tuple[Any, str]] = []
+    taken = [entrant.name for entrant in plan.entrants]
+    named = []
+    for run in plan.added:
+        config = RunFolder.open(run.folder).load_config()
+        tree = {**shareable_settings(config), "seed": 0}
+        seeds = [(other.candidate, other.seed) for other in named]
+        name = next((name for known, name in groups if known == tree and (name, run.seed) not in seeds), None)
+        if name is None:
+            name = config.backbone.name
+            if name in taken:
+                name = f"{config.backbone.name} ({Path(run.folder).name})"
+            while name in taken:
+                name = f"{name}'"
+            taken.append(name)
+            groups.append((tree, name))
+        named.append(replace(run, candidate=name))
+    return tuple(named)
+
+
+def extend(old: ComparisonPlan, new: ComparisonPlan, out: Path) -> ComparisonPlan:
+    """A plan with the candidates, seeds and added runs of a later command: what is finished stays.
+
+    Raises:
+        UsageError: Settings, budget or rates are not those of the comparison.
+    """
+    differing = _differences(config_to_dict(old.config), config_to_dict(new.config)) if new.entrants else []
+    if new.entrants and old.entrants:
+        differing += [f"{name} ({before.text if isinstance(before, Budget) else before.kind} -> {now.text if isinstance(now, Budget) else now.kind})"
+                      for name, before, now in (("budget", old.budget, new.budget), ("lr_protocol", old.rates, new.rates)) if before != now]
+    if differing:
+        raise UsageError(f"{out} holds a comparison with other settings ({'; '.join(differing[:6])}): choose another --out, or give only --out to go on with it")
+    fresh = tuple(entrant for entrant in new.entrants if (entrant.backbone, entrant.weights) not in {(e.backbone, e.weights) for e in old.entrants})
+    if fresh and old.entrants and old.budget.kind == "minutes" and old.rates.kind == "sweep":
+        raise UsageError("a comparison by minutes with a sweep has one length of trials for all its candidates, and takes no more: start a new one with all of them")
+    base = old if old.entrants or not new.entrants else replace(new, added=())
+    folders = {run.folder for run in old.added}
+    names = {entrant.name for entrant in old.entrants}
+    renamed = tuple(replace(e, name=f"{e.backbone} ({Path(e.weights).name})") if e.name in names else e for e in fresh)
+    entrants: tuple[Entrant, ...] = (*old.entrants, *renamed)
+    added = (*old.added, *(run for run in new.added if run.folder not in folders))
+    seeds = tuple(dict.fromkeys((*old.seeds, *new.seeds)))
+    return replace(base, entrants=entrants, added=added, seeds=seeds)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for key in dict.fromkeys((*old, *new)):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            found += _differences(before, now, f"{prefix}{key}.")
+        elif before != now:
+            found.append(f"{prefix}{key} {before} -> {now}")
+    return found
+
+
+def _command(options: CompareOptions, config: RunConfig, entrants: Sequence[Entrant]) -> str:
+    """The command that repeats the comparison; other settings than these stand in the record."""
+    settings = options.compare
+    names = ",".join(entrant.backbone if entrant.weights == "imagenet" else f"{entrant.backbone}={Path(entrant.weights).name}" for entrant in entrants)
+    words = [f"finetune compare --backbones {names}", f"--data {data_name(config)}", f"--detector {config.detector.name}", f"--seeds {settings.seeds}"]
+    words += [f"--budget {settings.budget}", f"--lr-protocol {settings.lr_protocol}"]
+    words += [f"--{key} {value}" for key, value in _own_values(options.run)]
+    return " ".join(words)
+
+
+def _own_values(config: RunConfig) -> list[tuple[str, str]]:
+    """Settings that are not the defaults of their detector, as flags take them."""
+    from finetune.compare.command import own_values
+
+    return own_values(config)
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(path.name != ".lock" for path in out.iterdir())):
+        raise UsageError(f"{out} exists and holds no comparison, and is never overwritten: choose another --out")
