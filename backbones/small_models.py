@@ -120,8 +120,9 @@ def mobilenetv2(kernels: Sequence[int]) -> SmallNetwork:
     for expansion, out, blocks, first_stride in _V2:
         for number in range(blocks):
             index, stride, inner = index + 1, first_stride if number == 0 else 1, width * expansion
-            parts = OrderedDict(expand=_convolution(width, inner)) if expansion > 1 else OrderedDict()
-            block = nn.Sequential(parts | OrderedDict(spread=_mixed(inner, kernels, stride), project=_convolution(inner, out, act=None)))
+            parts: dict[str, nn.Module] = {"expand": _convolution(width, inner)} if expansion > 1 else {}
+            parts |= {"spread": _mixed(inner, kernels, stride), "project": _convolution(inner, out, act=None)}
+            block = nn.Sequential(OrderedDict(parts))
             layers[f"block{index}"] = Skip(block) if stride == 1 and width == out else block
             width = out
     layers["last"] = _convolution(width, 1280)

@@ -134,8 +134,8 @@ def _print_zoo(entries: Sequence[ZooEntry], absent: Sequence[AbsentFamily]) -> N
     cells = [("name", "family", "params", "MACs", "at", "top-1", "at", "weight licence", "weights from", "here")]
     for entry in entries:
         top1 = ("-", "") if entry.top1 is None else (f"{entry.top1:.2f}", str(entry.test))
-        here = entry.weights if entry.weights in ("installed", "cached") else "no"
-        cells.append((entry.name, entry.family, *_figures(entry), str(entry.input), *top1, entry.licence or "-", entry.weights_from, here))
+        place = entry.weights if entry.weights in ("installed", "cached") else "no"
+        cells.append((entry.name, entry.family, *_figures(entry), str(entry.input), *top1, entry.licence or "-", entry.weights_from, place))
     _print_columns(cells)
     for other in absent:
         console().print(f"absent: {other.family} ({other.paper}): {other.reason}", markup=False)
