@@ -54,6 +54,7 @@ class DetectionDataModule(pl.LightningDataModule):
         self._splits = splits
         self._epoch = 0
         self._sources: list[Source] | None = None
+        self._word_sets: list[TextDataset] | None = None
         self._windows: list[tuple[Affine, ...]] = [(), ()]  # fixed crops of train and val, in a test of the set-up
         self._mixing = Mixing(self.config.mosaic, self.config.mixup, self.config.copy_paste)
 
@@ -89,6 +90,14 @@ class DetectionDataModule(pl.LightningDataModule):
             held_out = [path for split in (splits.val, splits.test) if split is not None for path in split.paths]
             self._sources = build_sources(self.config, splits.get("train"), held_out, preprocess, self.seed) if wanted and isinstance(preprocess, TextPreprocess) else []
         return self._sources
+
+    @property
+    def word_sets(self) -> list[TextDataset]:
+        """Sets of labelled words that training samples come from: always the same objects, so that they can be given characters."""
+        if self._word_sets is None:
+            samples = [source.samples for source in self.sources] or [self._dataset(self.splits.get("train"), self.config.augment)]
+            self._word_sets = [one for one in samples if isinstance(one, TextDataset)]
+        return self._word_sets
 
     @property
     def train_images(self) -> int:
@@ -142,7 +151,7 @@ class DetectionDataModule(pl.LightningDataModule):
         shares = [source.share for source in sources]
         sampler = MixedSampler([len(source.rows) for source in sources], shares, self.train_images, self.seed, rank, world) if sources else TrainSampler(len(split), self.seed, rank, world)
         sampler.set_epoch(self._epoch)
-        samples = MixedDataset(sources) if sources else self._dataset(split, self.config.augment)
+        samples = MixedDataset(sources) if sources else self.word_sets[0] if self.finds_words else self._dataset(split, self.config.augment)
         return self._loader(samples, sampler, self.config.batch_size, drop_last=len(sampler) > self.config.batch_size)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:

@@ -155,7 +155,7 @@ def _draw(picture: Image.Image, boxes: NDArray[np.float64], colours: Sequence[Co
     pen = ImageDraw.Draw(picture)
     size = float(np.hypot(*picture.size))
     line = max(1, round(size / 420))
-    letters = _font(int(np.clip(size / 58, 9, 60)))
+    letters = bold_font(int(np.clip(size / 58, 9, 60)))
     drawn: list[tuple[Rectangle, Colour, str]] = []
     for box, colour, word in zip(boxes.tolist(), colours, words, strict=True):
         corners = _visible(box, picture.size)
@@ -207,7 +207,7 @@ def _meet(one: Rectangle, two: Rectangle) -> bool:
 
 
 @cache
-def _font(points: int) -> Any:
+def bold_font(points: int) -> Any:
     """DejaVu Sans Bold, which comes with matplotlib."""
     import matplotlib
 
@@ -218,7 +218,7 @@ def join_panels(left: Image.Image, left_title: str, right: Image.Image, right_ti
     """Two pictures of one size with titles, beside each other, or one below the other where they are wide."""
     width, height = left.size
     beside = width <= 1.7 * height
-    letters = _font(int(np.clip(np.hypot(width, height) / 50, 9, 30)))
+    letters = bold_font(int(np.clip(np.hypot(width, height) / 50, 9, 30)))
     strip, gap = round(letters.size * 1.7), max(4, width // 100)
     step = (width + gap, 0) if beside else (0, height + strip)
     sheet = Image.new("RGB", (width + step[0], height + strip + step[1]), _BACKGROUND)

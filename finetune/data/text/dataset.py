@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from finetune.data.images import read_image
 from finetune.data.packed import PackedStrings
 from finetune.data.preprocess import Affine, to_tensor
 from finetune.data.text.checks import LEAST_LETTERS
+from finetune.data.text.found_characters import FoundCharacters, KnownCharacters, known_characters
 from finetune.data.text.geometry import LEVELS, is_whole, random_crop, random_linear, seen
 from finetune.data.text.quads import Quads, letter_sizes, map_points, mend
 from finetune.data.text.windows import cover_words
@@ -30,8 +32,8 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
     """Samples of a split: (uint8 image [C, H, W], TextTarget in input pixels, ImageMeta).
 
     With ``augment`` "none" a sample is the whole picture at the size that ``preprocess`` gives it, with every word of the split in
-    its order. Else it is a crop with the words in it: words that the crop cuts are ignored unless their characters are known, and so
-    are words lower than 6 pixels. Corners that are not clockwise are put in order; words without area are left out of crops.
+    its order. Else it is a crop with the words in it: words that the crop cuts are ignored unless their characters are known (or found,
+    see ``room_for_characters``), and so are words lower than 6 pixels. Corners that are not clockwise are put in order; words without area are left out of crops.
 
     Args:
         split: Pictures and words.
@@ -55,6 +57,7 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         mended = mend(split.quads)
         self._quads, self._empty = mended.quads, mended.empty
         self._colour, self._windows = None, tuple(windows)
+        self._found: FoundCharacters | None = None
         if augment != "none":
             from finetune.data.transforms import build_colour
 
@@ -62,6 +65,12 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
 
     def __len__(self) -> int:
         return len(self.split)
+
+    def room_for_characters(self) -> FoundCharacters:
+        """Where characters may be put that a model finds in words that bring none: samples carry them from then on. To be asked for before loaders start."""
+        if self._found is None:
+            self._found = FoundCharacters(self.split, self._quads)
+        return self._found
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of plain integer indices; samplers that give SampleKeys say it themselves."""
@@ -80,7 +89,7 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         else:
             tensor, affine = self.preprocess.apply(read_image(self._paths[index], self.preprocess.channels, hw))
         quads = map_points(self._quads[rows], affine)
-        target = self._target(rows, quads, self.split.ignore[rows] | self._empty[rows], affine)
+        target = self._target(rows, quads, self.split.ignore[rows] | self._empty[rows], known_characters(self.split, rows, self._found), affine)
         return tensor, target, self._meta(index, (tensor.shape[1], tensor.shape[2]), affine)
 
     def _crop(self, rng: np.random.Generator, index: int) -> tuple[Tensor, TextTarget, ImageMeta]:
@@ -97,21 +106,20 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         share = seen(quads, self.crop_hw)
         there = share > _HARDLY
         rows, quads, share = rows[there], quads[there], share[there]
-        cut = ~is_whole(share) & (np.diff(self.split.char_offsets)[rows] == 0)
+        known = known_characters(self.split, rows, self._found)
+        cut = ~is_whole(share) & (np.bincount(known.words, minlength=len(rows)) == 0)
         ignore = self.split.ignore[rows] | cut | (letter_sizes(quads, self._letters[rows]) < LEAST_LETTERS)
-        target = self._target(rows, quads, ignore, affine)
+        target = self._target(rows, quads, ignore, known, affine)
         return to_tensor(recolour(self._colour, rng, image)), target, self._meta(index, self.crop_hw, affine)
 
-    def _target(self, rows: NDArray[np.intp], quads: Quads, ignore: NDArray[np.bool_], affine: Affine) -> TextTarget:
-        """Words of the given rows, with their characters where the split knows any."""
-        chars = words = None
-        if len(self.split.char_quads):
-            counts = (self.split.char_offsets[1:] - self.split.char_offsets[:-1])[rows]
-            starts = np.repeat(self.split.char_offsets[rows] - np.concatenate([[0], np.cumsum(counts)[:-1]])[: len(rows)], counts)
-            chars = torch.from_numpy(map_points(self.split.char_quads[starts + np.arange(counts.sum())], affine).astype(np.float32))
-            words = torch.from_numpy(np.repeat(np.arange(len(rows)), counts))
+    def _target(self, rows: NDArray[np.intp], quads: Quads, ignore: NDArray[np.bool_], known: KnownCharacters, affine: Affine) -> TextTarget:
+        """Words of the given rows, with their characters where any are known."""
         texts = tuple(self._texts[row] for row in rows.tolist())
-        return TextTarget(torch.from_numpy(quads.astype(np.float32)), torch.from_numpy(ignore.copy()), texts, chars, words)
+        words = TextTarget(torch.from_numpy(quads.astype(np.float32)), torch.from_numpy(ignore.copy()), texts)
+        if not len(self.split.char_quads) and self._found is None:
+            return words
+        chars = torch.from_numpy(map_points(known.quads, affine).astype(np.float32))
+        return replace(words, char_quads=chars, char_words=torch.from_numpy(known.words), word_confidence=None if self._found is None else torch.from_numpy(known.confidence))
 
     def _picture_hw(self, index: int) -> tuple[int, int]:
         height, width = self.split.original_hw[index].tolist()
