@@ -82,7 +82,7 @@ def _dispatch(argv: Sequence[str]) -> int:
         return 0
     options = _read_options(verb, words)
     if "print_config" in words.flags:
-        sys.stdout.write(yaml.safe_dump(_listed(asdict(options.run)), sort_keys=False, allow_unicode=True))
+        sys.stdout.write(yaml.safe_dump(_listed({**asdict(options.run), **{name: asdict(getattr(options, name)) for name in verb.own_sections}}), sort_keys=False, allow_unicode=True))
         return 0
     console.use_stderr(options.json == "-")
     console.show_log("backbones")  # which weights were loaded, and every download before it starts
@@ -104,6 +104,7 @@ def _read_options(verb: Verb, words: Words) -> Any:
     faults = _place_positionals(verb, words)
     sources |= words.sources
     own = {key: words.tree.pop(key) for key in list(words.tree) if has_run and key in verb.own_keys}
+    own = merge_settings({key: tree.pop(key) for key in list(tree) if key in verb.own_sections}, own)  # a section of its own may stand in a file
     settings = merge_settings(tree, words.tree)
     if has_run:
         settings = with_detector_defaults(settings)

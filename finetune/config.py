@@ -21,6 +21,7 @@ class DataConfig:
         test: The same for test.
         images: Image folder, where it is not found beside the annotations.
         val_fraction: Share of train kept for validation when the data has no validation split.
+        split_seed: Seed that chooses this share; none: the seed of the run.
         include: Class names to keep, in this order; empty keeps all.
         rename: Old class name to new class name; two old names with one new name are merged.
         one_based: VOC only: coordinates count pixels from 1, as in the devkit.
@@ -47,6 +48,7 @@ class DataConfig:
     test: tuple[str, ...] | None = None
     images: str | None = None
     val_fraction: Annotated[float, INNER_SHARE] = 0.2
+    split_seed: Annotated[int, AT_LEAST_0] | None = None
     include: tuple[str, ...] = ()
     rename: dict[str, str] = field(default_factory=dict)
     one_based: bool = True

@@ -40,7 +40,7 @@ def cross_faults(tree: Mapping[str, Any], sources: Mapping[str, str]) -> list[tu
     if full["data"]["images"] is not None and full["data"]["root"] == "signs":
         faults.append(("data.images", "data.root signs is the embedded sample set, with its own images; set data.root to your data"))
     faults += _mix_faults(full["data"], full["detector"]["name"])
-    faults += _name_faults(full["backbone"]["name"], full["detector"]["name"])
+    faults += name_faults(full["backbone"]["name"], full["detector"]["name"])
     faults += _thaw_faults(full)
     for key, needs, values in _NEEDS:
         if _has_no_effect(key, needs, values, full, sources):
@@ -70,7 +70,8 @@ def _thaw_faults(full: Mapping[str, Any]) -> list[tuple[str, str]]:
     return faults
 
 
-def _name_faults(backbone: str, detector: str) -> list[tuple[str, str]]:
+def name_faults(backbone: str, detector: str) -> list[tuple[str, str]]:
+    """(key, fault) pairs of names that nobody has registered."""
     faults: list[tuple[str, str]] = []
     if not _is_backbone(backbone):
         faults.append(("backbone.name", f"no backbone is called {backbone!r}{did_you_mean(backbone, list_backbones())} All: finetune list backbones"))

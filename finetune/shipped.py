@@ -9,8 +9,8 @@ from pathlib import Path
 from backbones.errors import UsageError
 from finetune.nearest import did_you_mean
 
-_FOLDERS = ("detection", "text", "smoke")
-_PLAIN = ("detection", "text")  # whose configs are found without their folder
+_FOLDERS = ("detection", "text", "compare", "smoke")
+_PLAIN = ("detection", "text", "compare")  # whose configs are found without their folder
 
 
 def list_configs() -> tuple[str, ...]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from argparse import Action
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any, get_args, get_origin
 
 from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter
 
+from finetune.compare.options import CompareOptions
 from finetune.config import RunConfig
 from finetune.options import CheckOptions, DistillOptions, EvaluateOptions, ListOptions, PredictOptions, SampleDataOptions, TrainOptions, holds_run
 from finetune.profile.options import ProfileOptions
-from finetune.validate import find_hint, list_keys, plain_type
+from finetune.validate import find_hint, hints_of, list_keys, plain_type
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Verb:
     def settings(self) -> tuple[type, ...]:
         """The dataclasses whose fields are flags."""
         return (RunConfig, self.options) if holds_run(self.options) else (self.options,)
+
+    @property
+    def own_sections(self) -> tuple[str, ...]:
+        """Sections beside those of a run; they may stand in a YAML file, too."""
+        return tuple(name for name, hint in hints_of(self.options).items() if is_dataclass(hint) and hint is not RunConfig) if holds_run(self.options) else ()
 
     @property
     def own_keys(self) -> tuple[str, ...]:
@@ -112,6 +118,16 @@ VERBS = {
             "  finetune profile --backbone mobilenetv2_100 --input_size 320 320 --measure latency --threads 1\nMore: docs/profile.md",
             positionals=("runs",),
             short_forms={"backbone": "backbones", "detector": "detector.name"},
+        ),
+        Verb(
+            "compare",
+            CompareOptions,
+            "finetune compare --backbones A,B,C --data D [--seeds N] [--budget B] [--lr-protocol P] [--out OUT] | finetune compare RUN RUN ... | finetune compare --out OUT",
+            "Examples:\n  finetune compare --backbones tf_efficientnet_lite0,mobilenetv2_100 --data PATH/TO/DATA --seeds 3 --budget 20min\n"
+            "  finetune compare --config compare_bccd_quick --data.root BCCD --out cmp\n  finetune compare runs/a-1 runs/b-1\n  finetune compare --out cmp        (goes on where it stopped)\n"
+            "More: docs/compare.md; clusters: docs/scaling.md",
+            positionals=("runs",),
+            short_forms={**_SHORT, **{name: f"compare.{name}" for name in ("backbones", "seeds", "budget", "lr_protocol", "rates")}},
         ),
         Verb(
             "list",

@@ -9,16 +9,17 @@ import pytest
 import torch
 
 from backbones.errors import UsageError
+from finetune.compare.options import CompareOptions
 from finetune.settings_file import read_settings
 from finetune.shipped import describe_config, find_config, list_configs, read_config
-from finetune.validate import check_config, check_run
+from finetune.validate import check_config, check_run, check_settings
 from finetune.verbs import VERBS, build_options
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_every_yaml_of_the_checkout_is_shipped() -> None:
-    on_disk = {path.relative_to(ROOT / "configs").with_suffix("").as_posix().removeprefix("detection/").removeprefix("text/") for path in (ROOT / "configs").rglob("*.yaml")}
+    on_disk = {path.relative_to(ROOT / "configs").with_suffix("").as_posix().removeprefix("detection/").removeprefix("text/").removeprefix("compare/") for path in (ROOT / "configs").rglob("*.yaml")}
     assert set(list_configs()) == on_disk
     assert {"ssdlite_bccd", "ssdlite_reference", "smoke/tiny"} <= on_disk
 
@@ -26,7 +27,9 @@ def test_every_yaml_of_the_checkout_is_shipped() -> None:
 @pytest.mark.parametrize("name", list_configs())
 def test_shipped_config_is_right_and_says_what_it_is_for(name: str) -> None:
     tree, sources = read_settings(name)
+    own = {"compare": tree.pop("compare")} if "compare" in tree else {}
     assert check_config(tree, sources) == []
+    assert check_settings(CompareOptions, own, sources).faults == []
     assert len(describe_config(name)) > 20
 
 
@@ -37,7 +40,7 @@ def test_shipped_config_builds_and_runs(name: str) -> None:
     from detectors.types import BoxTarget, TextTarget
     from finetune.build import build_detector
 
-    config = build_options(VERBS["train"], check_run(read_settings(name)[0]).tree).run
+    config = build_options(VERBS["train"], check_run({key: value for key, value in read_settings(name)[0].items() if key != "compare"}).tree).run
     detector = build_detector(config, 3, weights="none").train()
     height, width = config.data.input_size
     outputs = detector(torch.randn(2, config.data.channels, height, width))

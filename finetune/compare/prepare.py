@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from backbones.errors import DataError, UsageError
 from detectors.registry import TEXT_DETECTORS
+from finetune.compare.added import plan_of_runs, read_added, with_own_names
 from finetune.compare.budget import check_budget, plan_budget
+from finetune.compare.command import repeat_command
 from finetune.compare.gathering import Setting, comparison_of, read_outcomes, save_comparison
 from finetune.compare.options import CompareOptions
 from finetune.compare.plan import Added, ComparisonPlan, Entrant, load_plan, name_entrants, save_plan
 from finetune.compare.rates import plan_rates
 from finetune.compare.record import COMPARISON_FILE, TRUTH_FILE, load_comparison
-from finetune.compare.settings import shareable_settings
-from finetune.compare.types import Budget, RateProtocol
 from finetune.config import RunConfig
 from finetune.config_file import config_to_dict, with_absolute_paths
 from finetune.console import console
-from finetune.record import load_record
 from finetune.rules import name_faults
 from finetune.run_folder import RunFolder, data_name
 
@@ -66,13 +64,13 @@ def prepare(options: CompareOptions, out: Path, engine: str) -> Setting:
         if options.compare.backbones:
             plan, splits = _new_plan(options, added)
         elif old is None:
-            plan = _plan_of_runs(added)
+            plan = plan_of_runs(added)
         else:
             plan = replace(old, added=added)
         plan = plan if old is None else extend(old, plan, out)
     if plan is None:
         raise UsageError(f"{out} holds no comparison")
-    plan = replace(plan, added=_with_own_names(plan))
+    plan = replace(plan, added=with_own_names(plan))
     return _settle(plan, out, engine, splits)
 
 
@@ -113,7 +111,7 @@ def _new_plan(options: CompareOptions, added: tuple[Added, ...]) -> tuple[Compar
         raise DataError(f"{config.data.root} has no training split: set data.train")
     budget, config = plan_budget(settings.budget, config, len(splits.train))
     seeds = tuple(range(config.seed, config.seed + settings.seeds))
-    return ComparisonPlan(config, entrants, seeds, budget, rates, added, _command(options, config, entrants)), splits
+    return ComparisonPlan(config, entrants, seeds, budget, rates, added, repeat_command(options, entrants)), splits
 
 
 def _read_splits(config: RunConfig) -> Any:
@@ -125,51 +123,6 @@ def _read_splits(config: RunConfig) -> Any:
     return splits
 
 
-def read_added(folders: Sequence[str]) -> tuple[Added, ...]:
-    """Finished runs that shall take part.
-
-    Raises:
-        UsageError: No run folder, or a run that is not finished.
-    """
-    added: list[Added] = []
-    for text in folders:
-        folder = RunFolder.open(text)
-        if not folder.record.is_file():
-            raise UsageError(f"{text} is a run that has not finished: go on with it first (finetune train --resume {text})")
-        config, record = folder.load_config(), load_record(folder.record)
-        added.append(Added(config.backbone.name, folder.root.resolve().as_posix(), record.seed))
-    return tuple(added)
-
-
-def _plan_of_runs(added: tuple[Added, ...]) -> ComparisonPlan:
-    """The plan of a comparison of finished runs alone."""
-    config = RunFolder.open(added[0].folder).load_config()
-    budget, rates = Budget("", "own", 0), RateProtocol("own", ())
-    return ComparisonPlan(config, (), tuple(dict.fromkeys(run.seed for run in added)), budget, rates, added)
-
-
-def _with_own_names(plan: ComparisonPlan) -> tuple[Added, ...]:
-    """Added runs under names that say what is the same: runs of one candidate differ in their seed alone."""
-    groups: list[tuple[Any, str]] = []
-    taken = [entrant.name for entrant in plan.entrants]
-    named = []
-    for run in plan.added:
-        config = RunFolder.open(run.folder).load_config()
-        tree = {**shareable_settings(config), "seed": 0}
-        seeds = [(other.candidate, other.seed) for other in named]
-        name = next((name for known, name in groups if known == tree and (name, run.seed) not in seeds), None)
-        if name is None:
-            name = config.backbone.name
-            if name in taken:
-                name = f"{config.backbone.name} ({Path(run.folder).name})"
-            while name in taken:
-                name = f"{name}'"
-            taken.append(name)
-            groups.append((tree, name))
-        named.append(replace(run, candidate=name))
-    return tuple(named)
-
-
 def extend(old: ComparisonPlan, new: ComparisonPlan, out: Path) -> ComparisonPlan:
     """A plan with the candidates, seeds and added runs of a later command: what is finished stays.
 
@@ -178,8 +131,8 @@ def extend(old: ComparisonPlan, new: ComparisonPlan, out: Path) -> ComparisonPla
     """
     differing = _differences(config_to_dict(old.config), config_to_dict(new.config)) if new.entrants else []
     if new.entrants and old.entrants:
-        differing += [f"{name} ({before.text if isinstance(before, Budget) else before.kind} -> {now.text if isinstance(now, Budget) else now.kind})"
-                      for name, before, now in (("budget", old.budget, new.budget), ("lr_protocol", old.rates, new.rates)) if before != now]
+        differing += [f"budget {old.budget.text} -> {new.budget.text}"] if old.budget != new.budget else []
+        differing += [f"lr_protocol {old.rates.kind} -> {new.rates.kind}"] if old.rates != new.rates else []
     if differing:
         raise UsageError(f"{out} holds a comparison with other settings ({'; '.join(differing[:6])}): choose another --out, or give only --out to go on with it")
     fresh = tuple(entrant for entrant in new.entrants if (entrant.backbone, entrant.weights) not in {(e.backbone, e.weights) for e in old.entrants})
@@ -204,23 +157,6 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
         elif before != now:
             found.append(f"{prefix}{key} {before} -> {now}")
     return found
-
-
-def _command(options: CompareOptions, config: RunConfig, entrants: Sequence[Entrant]) -> str:
-    """The command that repeats the comparison; other settings than these stand in the record."""
-    settings = options.compare
-    names = ",".join(entrant.backbone if entrant.weights == "imagenet" else f"{entrant.backbone}={Path(entrant.weights).name}" for entrant in entrants)
-    words = [f"finetune compare --backbones {names}", f"--data {data_name(config)}", f"--detector {config.detector.name}", f"--seeds {settings.seeds}"]
-    words += [f"--budget {settings.budget}", f"--lr-protocol {settings.lr_protocol}"]
-    words += [f"--{key} {value}" for key, value in _own_values(options.run)]
-    return " ".join(words)
-
-
-def _own_values(config: RunConfig) -> list[tuple[str, str]]:
-    """Settings that are not the defaults of their detector, as flags take them."""
-    from finetune.compare.command import own_values
-
-    return own_values(config)
 
 
 def _check_free(out: Path) -> None:

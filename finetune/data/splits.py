@@ -72,6 +72,7 @@ def load_splits(config: DataConfig, seed: int = 0, *, wants: Literal["boxes", "t
     from finetune.data.text.boxes import boxes_of_splits  # text data builds on this file
     from finetune.data.text.kind import data_kind, load_words
 
+    seed = seed if config.split_seed is None else config.split_seed
     if wants == "text" or data_kind(config) == "text":
         splits = load_words(config, seed, preprocess)
         return boxes_of_splits(splits, config) if wants == "boxes" else splits
