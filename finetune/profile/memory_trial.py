@@ -48,7 +48,7 @@ class _Passes:
         self._gpu = on_gpu(setup.config)
         self._device = torch.device("cuda" if self._gpu else "cpu")
         self._format = torch.channels_last if setup.settings.channels_last else torch.contiguous_format
-        self._detector = build_detector(setup.config, setup.num_classes, weights="none").eval().to(self._device, memory_format=self._format)  # type: ignore[call-overload]
+        self._detector = build_detector(setup.config, setup.num_classes, weights="none").eval().to(self._device, memory_format=self._format)
         limit_memory(setup.share, self._gpu)
 
     def measure(self, batch: int) -> dict[str, Any]:

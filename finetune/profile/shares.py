@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from backbones.errors import FinetuneError
 from finetune.profile.device import GpuClock, ProcessorClock, create_clock, wait_for
@@ -18,8 +18,6 @@ from finetune.profile.record import Cost
 from finetune.profile.rules import OUTSIDE
 from finetune.profile.trace import time_operators
 from finetune.profile.turns import measure_in_turns
-
-_CALIBRATION_ROUNDS = 200
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,8 @@ class OperatorTimes:
 def measure_operators(networks: Sequence[tuple[Any, Tensor]], rounds: int, seconds: float, device: torch.device) -> list[OperatorTimes]:
     """Take passes apart in turns with untouched ones.
 
-    On a CPU the clock is read around every operator, and the time between them, less what the reading itself costs, is "outside"; the
-    median over the rounds is taken operator by operator, so that an interruption spoils one reading and not the round. On a GPU events
-    measure the operators, and what is left of the untouched pass is "outside".
+    On a CPU the clock is read around every operator, on a GPU events are; the median over the rounds is taken operator by operator, so
+    that an interruption spoils one reading and not the round. What is left of the fastest untouched pass is "outside".
 
     Args:
         networks: As for ``measure_latency``.
@@ -53,12 +50,11 @@ def measure_operators(networks: Sequence[tuple[Any, Tensor]], rounds: int, secon
         device: Where they compute.
     """
     clock = create_clock(device)
-    cost = _cost_of_reading(clock, device)
     sides: list[Callable[[], Any]] = []
     for detector, image in networks:
         sides += [_untouched(detector, image, device), _taken_apart(detector, image, clock)]
     found = measure_in_turns(sides, rounds, seconds * len(networks))
-    return [_combine(untouched, apart, cost, device) for untouched, apart in zip(found[::2], found[1::2], strict=True)]
+    return [_combine(untouched, apart) for untouched, apart in zip(found[::2], found[1::2], strict=True)]
 
 
 def costs_by(key: str, names: Sequence[str], operators: Sequence[Operator], times: OperatorTimes, parameters: dict[str, int]) -> list[Cost]:
@@ -84,8 +80,8 @@ def costs_by(key: str, names: Sequence[str], operators: Sequence[Operator], time
 
 def describe_method(times: OperatorTimes, device: torch.device) -> str:
     """How the times were found, and how they agree with the untouched pass."""
-    whole = sum(times.operators) + times.outside
-    how = "events around every operator on a queue that is never empty" if device.type == "cuda" else "the clock read around every operator, the reading's own cost taken off"
+    whole = sum(times.operators)
+    how = "events around every operator on a queue that is never empty" if device.type == "cuda" else "the clock read around every operator"
     return f"{how}; medians per operator over {times.rounds} rounds in turns with untouched passes; their sum is {whole:.2f} ms, the fastest untouched pass took {times.untouched:.2f} ms"
 
 
@@ -111,30 +107,10 @@ def _taken_apart(detector: Any, image: Tensor, clock: ProcessorClock | GpuClock)
     return measure
 
 
-def _combine(untouched: Sequence[float], apart: Sequence[list[float]], cost: float, device: torch.device) -> OperatorTimes:
+def _combine(untouched: Sequence[float], apart: Sequence[list[float]]) -> OperatorTimes:
     if len({len(pieces) for pieces in apart}) != 1:
         raise FinetuneError("the network runs other operators from pass to pass, so their times cannot be told apart: leave operators out of --measure")
     typical = [statistics.median(readings) for readings in zip(*apart, strict=True)]
-    gaps, operators = typical[::2], typical[1::2]
-    outside = statistics.median(untouched) - sum(operators) if device.type == "cuda" else sum(gaps) - cost * len(operators)
+    operators = typical[1::2]
+    outside = min(untouched) - sum(operators)
     return OperatorTimes(tuple(operators), max(0.0, outside), min(untouched), len(apart))
-
-
-def _cost_of_reading(clock: ProcessorClock | GpuClock, device: torch.device) -> float:
-    """Milliseconds that reading the clock adds to each operator, found on a network of one cell, where nearly all time is outside its kernels."""
-    if device.type == "cuda":
-        return 0.0
-    layers = nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6()).eval()
-    image = torch.zeros(1, 8, 1, 1)
-    pieces = len(time_operators(layers, image, clock)) // 2 - 1
-    plain, apart = measure_in_turns([_untouched(layers, image, device), _whole(layers, image, clock)], _CALIBRATION_ROUNDS, 5.0, warmup=20)
-    return max(0.0, statistics.median(apart) - statistics.median(plain)) / pieces
-
-
-def _whole(layers: Any, image: Tensor, clock: ProcessorClock | GpuClock) -> Callable[[], float]:
-    def measure() -> float:
-        start = time.perf_counter()
-        time_operators(layers, image, clock)
-        return 1000 * (time.perf_counter() - start)
-
-    return measure
