@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -70,8 +70,8 @@ def _teach(teacher: LoadedRun, image: ReadImage, path: str, file: str) -> tuple[
         return TaughtPicture(path, fault=image.fault), None
     outputs, metas = teacher.look([image.pixels])
     with torch.inference_mode():
-        (words,) = teacher.map_back(teacher.detector.decode(outputs, metas[0].input_hw), metas)
-    assert isinstance(words, TextDetections)
+        (found,) = teacher.map_back(teacher.detector.decode(outputs, metas[0].input_hw), metas)
+    words = cast(TextDetections, found)
     maps = outputs.maps[0].float().clamp(0, 1).cpu().numpy().astype(np.float16)
     quads = [[round(value, 1) for value in quad] for quad in words.quads.reshape(-1, 8).tolist()]
     return TaughtPicture(path, (image.pixels.shape[0], image.pixels.shape[1]), file, metas[0].affine[0], quads), maps
