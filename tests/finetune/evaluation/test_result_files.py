@@ -168,6 +168,13 @@ def test_curved_words(tmp_path):
     assert result.per_image["img5"] == {"precision": 0.5, "recall": 0.5, "hmean": 0.5, "matched": 1, "truth": 2, "detections": 2, "truth_ignored": 1, "detections_ignored": 0}
 
 
+def test_outlines_beyond_any_picture_are_refused(tmp_path):
+    truth = write_zip(tmp_path / "gt.zip", {"gt_img_1.txt": "10,10,50,10,50,30,10,30,word"})
+    results = write_zip(tmp_path / "res.zip", {"res_img_1.txt": "1e300,0,10,0,10,1e300"})
+    with pytest.raises(DataError, match=r"res_img_1\.txt, line 1: .* a coordinate lies outside"):
+        read_submission(results, read_truth(truth, "polygon-iou"))
+
+
 def test_broken_zips_end_in_one_line(tmp_path, truth):
     broken = tmp_path / "submit.zip"
     broken.write_bytes(truth.read_bytes()[:-40])
