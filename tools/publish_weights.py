@@ -13,6 +13,7 @@ import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Any
 
 import torch
 
@@ -41,7 +42,7 @@ def _named(source: str) -> str:
     return f"{kind}:{PurePath(where).name}" if colon else PurePath(source).name
 
 
-def publish(run: str, out: Path, thresholds: dict[str, float]) -> str:
+def publish(run: str, out: Path, thresholds: dict[str, Any]) -> str:
     """Write the file and check it; returns a line about it."""
     if out.exists():
         raise UsageError(f"{out} exists and is never overwritten: remove it, or name another file")
