@@ -69,7 +69,8 @@ def _craft_settings(config: RunConfig) -> dict[str, Any]:
     """Arguments of the builders of CRAFT and CRAFT-lite; what is left to the detector is left out."""
     settings = asdict(config.craft)
     shape = {"widths": settings.pop("widths"), "head_width": settings.pop("head_width"), "depthwise": settings.pop("depthwise")}
-    del settings["canvas"], settings["mag_ratio"]
+    for name in ("canvas", "mag_ratio", "pseudo_every", "pseudo_start", "pseudo_height"):  # of the input and of the training
+        del settings[name]
     return settings if config.detector.name == "craft" else {**settings, **{key: value for key, value in shape.items() if value}}
 
 

@@ -85,6 +85,9 @@ class CraftConfig:
         negatives: Mined cells for each cell of text.
         least_negatives: Share of an image's cells that are mined at least.
         affinity_weight: Weight of the affinity map's loss; the region map's is 1.
+        pseudo_every: Epochs between two times that the network itself finds the characters of words whose data have none (docs/text.md); 0 is off: such words are divided equally.
+        pseudo_start: When first: below 1 a share of the budget, from 1 on an epoch as the log counts them; 0 or 1 where training starts from weights that know text.
+        pseudo_height: Height in pixels at which upright words are shown for that.
         text_threshold: A word's region map must reach this somewhere.
         link_threshold: Cells whose affinity is greater join characters into a word.
         low_text: Cells whose region is greater belong to characters; lower gives larger quads.
@@ -101,6 +104,9 @@ class CraftConfig:
     negatives: Annotated[float, AT_LEAST_0] = 3.0
     least_negatives: Annotated[float, Range(low=0, high=1, open_low=True)] = 0.01
     affinity_weight: Annotated[float, AT_LEAST_0] = 1.0
+    pseudo_every: Annotated[int, AT_LEAST_0] = 0
+    pseudo_start: Annotated[float, AT_LEAST_0] = 0.2
+    pseudo_height: Annotated[int, Range(low=16, high=512)] = 64
     text_threshold: Annotated[float, INNER_SHARE] = 0.7
     link_threshold: Annotated[float, INNER_SHARE] = 0.4
     low_text: Annotated[float, INNER_SHARE] = 0.4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -42,12 +43,12 @@ class PseudoSchedule:
 
     def first(self, epochs: int) -> int:
         """The first epoch (from 0) that has characters."""
-        return round(self.start * epochs) if self.start < 1 else round(self.start) - 1
+        return round(self.start * epochs) if self.start < 1 else math.ceil(self.start) - 1
 
     def is_due(self, epoch: int, epochs: int) -> bool:
         """Whether characters are found before an epoch (from 0) of a run."""
         since = epoch - self.first(epochs)
-        return self.every > 0 and 0 <= since and since % self.every == 0 and epoch < epochs
+        return self.every > 0 and since >= 0 and since % self.every == 0 and epoch < epochs
 
 
 class PseudoCharacters(pl.Callback):

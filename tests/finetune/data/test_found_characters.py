@@ -80,7 +80,7 @@ def test_crops_move_found_characters_with_their_words(words: TextDataset) -> Non
         assert torch.equal(image, same)
         assert torch.equal(found.quads, without.quads)
         cut += int((without.ignore & ~found.ignore).sum())
-        a, b, tx, c, d, ty = meta.affine
+        a, _, _, c, _, _ = meta.affine
         for word in found.char_words.unique().tolist():
             first = found.char_quads[found.char_words == word][0, 0]
             torch.testing.assert_close(first, found.quads[word, 0], atol=1e-3, rtol=0)
