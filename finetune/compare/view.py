@@ -90,7 +90,7 @@ def print_comparison(comparison: Comparison) -> None:
     """The table of candidates, best mean first, and what belongs beside it."""
     table = Table(box=None, pad_edge=False, title=escape(f"{comparison.data.name}, {comparison.scored_split}: {comparison.primary} ({comparison.protocols[0]})"), title_justify="left")
     for name in ("backbone", comparison.primary, "spread", "runs", "epochs", "rate", "train s", "params", "latency ms"):
-        table.add_column(name, justify="left" if name == "backbone" else "right")
+        table.add_column(name, justify="left" if name == "backbone" else "right", no_wrap=True)
     for candidate in sorted(comparison.candidates, key=lambda one: -(_mean(comparison, one) or -1.0)):
         figures, runs = figures_of(comparison, candidate), [run for run in comparison.runs_of(candidate.name) if run.state == "finished"]
         spread = f"{statistics.stdev(figures):.4f}" if len(figures) > 1 else "-"
