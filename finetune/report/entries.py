@@ -71,7 +71,7 @@ class Entry:
 
     @property
     def costs(self) -> dict[str, float | None]:
-        """latency (ms, network and decoding), network, p95 (both ms), macs, params, memory (bytes of inference), training_memory, seconds (of one training)."""
+        """Latency (ms, network and decoding), network, p95 (both ms), macs, params, memory (bytes of inference), training_memory, seconds (of one training)."""
         profile, seconds = self.profile, [run.seconds for run in self.runs if run.seconds is not None]
         first = profile.latencies[0] if profile and profile.latencies else None
         return {
