@@ -84,7 +84,7 @@ def _finish(options: CompareOptions, comparison: Comparison, out: Path) -> Compa
         comparison = with_profiles(comparison, out)
         save_comparison(comparison, out)
     try:
-        from finetune.report import write_report  # type: ignore[attr-defined]
+        from finetune.report import write_report
     except ImportError:
         return comparison
     write_report(out)

@@ -42,7 +42,7 @@ def with_own_names(plan: ComparisonPlan) -> tuple[Added, ...]:
     """Added runs under names that say what is the same: runs of one candidate differ in their seed alone."""
     groups: list[tuple[Any, str]] = []
     taken = [entrant.name for entrant in plan.entrants]
-    named = []
+    named: list[Added] = []
     for run in plan.added:
         config = RunFolder.open(run.folder).load_config()
         tree = {**shareable_settings(config), "seed": 0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -51,7 +52,7 @@ class RayEngine:
         self._out, self._cpus = out, cpus
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False if address is None else None, configure_logging=False)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False if address is None else None, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UsageError(f"--ray-address {address}: no cluster there ({str(error).splitlines()[0]}); start one with: ray start --head") from error
         resources = ray.cluster_resources()

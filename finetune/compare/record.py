@@ -124,7 +124,7 @@ def _value(hint: Any, value: Any) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
         return None if value is None else _value(next(part for part in get_args(hint) if part is not type(None)), value)
     if is_dataclass(hint):
-        return value if isinstance(value, hint) else build(hint, value)
+        return build(hint, value) if isinstance(value, Mapping) else value
     if get_origin(hint) is tuple:
         return tuple(_value(get_args(hint)[0], item) for item in value)
     return value
