@@ -223,3 +223,20 @@ class SampleDataOptions:
     size: tuple[Annotated[int, PICTURE_SIDE], Annotated[int, PICTURE_SIDE]] = (640, 640)
     workers: Annotated[int, AT_LEAST_0] = 0
     json: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write the report of a comparison (again): one page that says which backbone to take, with JSON, CSV and Markdown beside it.
+
+    Args:
+        folder: Folder of the comparison, finished or not.
+        max_latency: Longest latency that your device allows: 30ms, 0.5s.
+        max_params: Most parameters that it allows: 5M, 800k.
+        json: File for the answer and all figures as JSON; "-" is stdout.
+    """
+
+    folder: str = ""
+    max_latency: str | None = None
+    max_params: str | None = None
+    json: str | None = None

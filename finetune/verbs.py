@@ -12,7 +12,7 @@ from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter
 
 from finetune.compare.options import CompareOptions
 from finetune.config import RunConfig
-from finetune.options import CheckOptions, DistillOptions, EvaluateOptions, ListOptions, PredictOptions, SampleDataOptions, TrainOptions, holds_run
+from finetune.options import CheckOptions, DistillOptions, EvaluateOptions, ListOptions, PredictOptions, ReportOptions, SampleDataOptions, TrainOptions, holds_run
 from finetune.profile.options import ProfileOptions
 from finetune.validate import find_hint, hints_of, list_keys, plain_type
 
@@ -128,6 +128,14 @@ VERBS = {
             "More: docs/compare.md; clusters: docs/scaling.md",
             positionals=("runs",),
             short_forms={**_SHORT, **{name: f"compare.{name}" for name in ("backbones", "seeds", "budget", "lr_protocol", "rates")}},
+        ),
+        Verb(
+            "report",
+            ReportOptions,
+            "finetune report COMPARISON [--max-latency 30ms] [--max-params 5M]",
+            "Examples:\n  finetune report comparisons/bccd-1\n  finetune report comparisons/bccd-1 --max-latency 30ms --max-params 5M\nMore: docs/report.md",
+            positionals=("folder",),
+            required=("folder",),
         ),
         Verb(
             "list",

@@ -11,6 +11,7 @@ from finetune.report.entries import Entry
 from finetune.report.limits import Limits
 
 _SURE, _LIKELY = 0.95, 0.8
+_NEAR = 0.01  # of a figure: closer than that is near
 _CHEAPER = 0.8  # share of a cost from which a cheaper candidate is worth a sentence
 
 
@@ -77,7 +78,9 @@ def _cheaper(scored: Sequence[Entry], best: int, noise: Sequence[int]) -> list[s
             continue
         least, row = min(known)
         if least < _CHEAPER * cost:
-            return [f"Of these, {scored[row].name} needs {least / scale:.3g} {unit} instead of {cost / scale:.3g}: the better choice unless the last bit of accuracy counts."]
+            behind = (scored[best].mean or 0.0) - (scored[row].mean or 0.0)
+            advice = "the better choice unless the last bit of accuracy counts" if behind < _NEAR else f"whether the {behind:.3f} that it is behind is real, more seeds or pictures would tell"
+            return [f"Of these, {scored[row].name} needs {least / scale:.3g} {unit} instead of {cost / scale:.3g}: {advice}."]
     return []
 
 

@@ -78,7 +78,7 @@ def curve_plot(entries: Sequence[Entry], column: str, title: str) -> dict[str, A
     epochs, values = [epoch for _, _, points in lines for epoch, _ in points], [value for _, _, points in lines for _, value in points]
     if len(set(epochs)) < 2:
         return None
-    across = Axis(min(epochs), max(epochs), _LEFT, WIDTH - _RIGHT - 10)
+    across = Axis(min(epochs), max(epochs), _LEFT, WIDTH - _RIGHT - 12)
     up = make_axis(values, HEIGHT - _BOTTOM, _TOP, margin=0.04, least=0.0)
     drawn = []
     for entry, run, points in lines:
@@ -93,7 +93,7 @@ def curve_plot(entries: Sequence[Entry], column: str, title: str) -> dict[str, A
             "overfits": overfits,
             "colour": (entry.number - 1) % COLOURS,
             "text": f"{entry.name}, seed {run.seed}: best epoch {run.best_epoch} of {run.epochs}{', overfitting' if overfits else ''}",
-            "end": (across.place(points[-1][0]) + 4, up.place(points[-1][1]) + 4, entry.number),
+            "end": (across.place(points[-1][0]) + 7, up.place(points[-1][1]) + 4, entry.number),
         })
     return {"title": title, "lines": drawn, **_frame(across, up, "epoch", "", whole=True)}
 

@@ -91,7 +91,7 @@ def page_rows(columns: Sequence[Column], entries: Sequence[Entry]) -> list[dict[
 
 def _best(column: Column, entries: Sequence[Entry]) -> Any:
     values = [value for entry in entries if (value := column.value(entry)) is not None]
-    if column.more_is_better is None or len(values) < 2:
+    if column.more_is_better is None or len(set(values)) < 2:
         return None
     return max(values) if column.more_is_better else min(values)
 
