@@ -99,7 +99,7 @@ class _Words:
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """[N, 4] left, top, right and bottom of words in their maps."""
         size = self.hw[rows][:, ::-1]
-        return np.concatenate([np.zeros_like(size), size], axis=1).astype(np.float32) / STRIDE + np.float32(self.margin / STRIDE)
+        return ((np.concatenate([np.zeros_like(size), size], axis=1) + self.margin) / STRIDE).astype(np.float32)
 
     def crops(self) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.uint8]]]]:
         """Crops of the words of some pictures at a time, with the rows of these words; words of pictures that cannot be read are left out."""

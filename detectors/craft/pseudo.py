@@ -155,7 +155,7 @@ def _cores(field: Floats) -> NDArray[np.int32]:
     high: Any = cv2.threshold(field, _FAINTEST - _PROMINENCE, 0, cv2.THRESH_TOZERO)[1]
     levelled = _rebuilt(high - _PROMINENCE, high)
     maxima = levelled > _rebuilt(levelled - _PROMINENCE / 100, levelled)
-    return cv2.connectedComponents((maxima & (high > _FAINTEST)).astype(np.uint8), connectivity=8)[1]  # type: ignore[return-value]
+    return cv2.connectedComponents((maxima & (high > _FAINTEST)).astype(np.uint8), connectivity=8)[1]
 
 
 def _rebuilt(seed: Floats, field: Floats) -> Floats:

@@ -51,7 +51,8 @@ def into_crop(points: Quads, quad: Quads, word_hw: NDArray[np.int64], margin: in
     """Points [..., 2] of a picture in pixels of the crop that ``cut_words`` makes of a word [4, 2]."""
     matrix = cv2.getPerspectiveTransform(quad.astype(np.float32), _corners((int(word_hw[0]), int(word_hw[1])), margin))
     mapped: Any = cv2.perspectiveTransform(points.reshape(-1, 1, 2).astype(np.float64), matrix)
-    return mapped.reshape(points.shape)  # type: ignore[no-any-return]
+    crop_points: Quads = mapped.reshape(points.shape)
+    return crop_points
 
 
 def _corners(word_hw: tuple[int, int], margin: int) -> NDArray[np.float32]:
