@@ -116,7 +116,7 @@ def _cost(entry: Entry, key: str) -> str:
 
 def _nearest(scored: Sequence[Entry], asked: Sequence[tuple[str, float]]) -> str:
     """The candidate that exceeds the limits least."""
-    over = [(max(cost / most for (_, most), cost in zip(asked, costs, strict=True)), entry) for entry in scored if None not in (costs := [entry.costs[key] for key, _ in asked])]
+    over = [(max((entry.costs[key] or 0.0) / most for key, most in asked), entry) for entry in scored if all(entry.costs[key] is not None for key, _ in asked)]
     if not over:
         return ""
     nearest = min(over, key=lambda pair: pair[0])[1]

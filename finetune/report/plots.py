@@ -29,7 +29,7 @@ def accuracy_plot(entries: Sequence[Entry], cost: str, primary: str, limit: floa
     scores = [score for entry, _, _ in known for score in entry.scores]
     up = make_axis(scores, HEIGHT - _BOTTOM, _TOP, least=0.0, most=1.0)
     front = pareto_front(np.array([value for _, value, _ in known]), np.array([mean for _, _, mean in known]))
-    marks = [
+    marks: list[dict[str, Any]] = [
         {
             "x": across.place(value),
             "y": up.place(mean),
