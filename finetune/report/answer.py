@@ -26,8 +26,11 @@ class Answer:
     certainty: tuple[str, ...]
 
 
-def find_answer(entries: Sequence[Entry], certainty: Certainty | None, limits: Limits, primary: str, split: str) -> Answer:
-    """Answer from the entries that have scores; ``certainty`` has their columns in the same order."""
+_OWN = "These runs were added with settings of their own: the order tells which run is better, and which backbone only as far as their settings are alike (see the notes below)."
+
+
+def find_answer(entries: Sequence[Entry], certainty: Certainty | None, limits: Limits, primary: str, split: str, own_settings: bool = False) -> Answer:
+    """Answer from the entries that have scores; ``certainty`` has their columns in the same order, ``own_settings`` says that runs were not made alike."""
     scored = [entry for entry in entries if entry.scores]
     if not scored or certainty is None:
         return Answer(None, "No candidate has a score yet, so there is nothing to recommend.", None, "", ())
@@ -38,7 +41,7 @@ def find_answer(entries: Sequence[Entry], certainty: Certainty | None, limits: L
         headline = f"Only {scored[0].name} has a score: {_figure(scored[0], primary)} on {split}. There is nothing to compare it with yet."
         return Answer(scored[0].name, headline, limited, sentence, ())
     headline = f"For best accuracy take {scored[best].name}: {_figure(scored[best], primary)} on {split}."
-    return Answer(scored[best].name, headline, limited, sentence, tuple(_how_sure(scored, certainty, best, list(rows), primary)))
+    return Answer(scored[best].name, headline, limited, sentence, (*_how_sure(scored, certainty, best, list(rows), primary), *([_OWN] if own_settings else [])))
 
 
 def _figure(entry: Entry, primary: str) -> str:
@@ -53,6 +56,7 @@ def _how_sure(scored: Sequence[Entry], certainty: Certainty, best: int, among: l
     share = certainty.first_share(best, among)
     noise = certainty.within_noise(best, among)
     level = "That is sure" if share >= _SURE else "That is likely, not sure" if share >= _LIKELY else "That is not settled"
+    level = level if certainty.from_seeds else level.replace("That is", "As far as pictures go, that is")
     sentences = [f"{level}: with {certainty.sources} drawn anew, {scored[best].name} comes first in {share:.0%} of the draws."]
     if not certainty.from_seeds:
         sentences.append("Each candidate has one seed only: what another seed would change is not in this figure, so it is too sure.")
@@ -126,7 +130,8 @@ def _nearest(scored: Sequence[Entry], asked: Sequence[tuple[str, float]]) -> str
 def say_correlation(found: Correlation, one: str, two: str) -> str:
     """What a rank correlation of so few candidates allows to say, in plain words."""
     if found.spearman is None or found.low is None or found.high is None:
-        why = f"only {found.pairs} candidate{'' if found.pairs == 1 else 's'} have both figures, 3 are needed" if found.pairs < 3 else "one of the two is the same for all"
+        many = {0: "no candidate has", 1: "only 1 candidate has", 2: "only 2 candidates have"}.get(found.pairs)
+        why = f"{many} both figures, 3 are needed" if many else "one of the two is the same for all"
         return f"{one} against {two}: no rank correlation, because {why}."
     figure = f"{one} against {two}: rank correlation {found.spearman:+.2f} (95%: {found.low:+.2f} to {found.high:+.2f}; Kendall {found.kendall:+.2f}) over {found.pairs} candidates."
     if found.needed is None:

@@ -59,7 +59,8 @@ def gather_contents(folder: Path, comparison: Comparison, limits: Limits) -> Con
     entries, truth, notes = read_entries(folder, comparison)
     scored = [entry for entry in entries if entry.scores]
     certainty = measure_certainty([entry.scores for entry in scored], [entry.redrawn() for entry in scored]) if scored else None
-    answer = find_answer(entries, certainty, limits, comparison.primary, comparison.scored_split)
+    own = "own" in (comparison.budget.kind, comparison.rates.kind)
+    answer = find_answer(entries, certainty, limits, comparison.primary, comparison.scored_split, own)
     columns = make_columns(comparison.primary, comparison.data.class_names)
     return Contents(comparison, limits, tuple(entries), truth, certainty, answer, _correlations(scored, comparison.primary), tuple(columns), notes)
 

@@ -100,7 +100,7 @@ def test_without_predictions_and_profiles_it_says_so(tmp_path: Path) -> None:
     assert "How sure that is cannot be told" in page
     assert "no candidate keeps the limit" in page
     assert "Not measured, so left out" in page
-    assert "only 0 candidates have both figures" in page
+    assert "no candidate has both figures" in page
 
 
 def test_an_unfinished_comparison_has_a_report(tmp_path: Path) -> None:
@@ -131,6 +131,16 @@ def test_a_saved_score_that_does_not_fit_its_detections_is_told(tmp_path: Path) 
     record["runs"][0]["scores"][0]["values"]["AP"] = 0.99
     (folder / "comparison.json").write_text(json.dumps(record), encoding="utf-8")
     assert "counted again from its saved detections" in write_report(folder).read_text(encoding="utf-8")
+
+
+def test_added_runs_with_settings_of_their_own_are_called_so(tmp_path: Path) -> None:
+    folder = make_comparison(tmp_path / "added", seeds=(0,), copies=0)
+    record = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    record["budget"]["kind"] = "own"
+    (folder / "comparison.json").write_text(json.dumps(record), encoding="utf-8")
+    page = write_report(folder).read_text(encoding="utf-8")
+    assert "the order tells which run is better" in page
+    assert "As far as pictures go, that is" in page
 
 
 def test_no_folder_and_wrong_limits_are_usage_errors(tmp_path: Path) -> None:
