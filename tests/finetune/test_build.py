@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,3 +65,18 @@ def test_gradual_unfreezing_reaches_the_task() -> None:
     )
     task = build_task(config, build_detector(config, 2))
     assert task.policy == FreezePolicy("gradual", 1, "train", (2, 0.5), 0.1)
+
+
+@pytest.mark.parametrize("detector", [pytest.param("ssdlite", marks=pytest.mark.slow), "craftlite"])
+def test_the_first_detector_of_a_process_starts_as_all_others(detector: str) -> None:
+    """An import that draws random numbers would move the weights of the first."""
+    code = (
+        "import sys, torch; from finetune.build import build_detector; from finetune.config import *\n"
+        f"config = RunConfig(backbone=BackboneConfig('test_efficientnet', weights='none'), detector=DetectorConfig({detector!r}))\n"
+        "sums = []\n"
+        "for _ in range(2):\n"
+        "    torch.manual_seed(0)\n"
+        "    sums.append(sum(float(value.double().abs().sum()) for value in build_detector(config, 1).state_dict().values()))\n"
+        "sys.exit(sums[0] != sums[1])\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
