@@ -57,8 +57,10 @@ def _compare(options: CompareOptions, out: Path) -> int:
     from finetune.compare.prepare import prepare
     from finetune.compare.record import comparison_to_dict
     from finetune.compare.view import print_comparison, print_jobs
+    from finetune.report import parse_limits, write_report
     from finetune.run_lock import run_lock
 
+    limits = parse_limits(options.max_latency, options.max_params)  # a fault of theirs is said before hours of work
     slots, threads, gpus = _share(options)
     words = "ray" if options.engine == "ray" else f"local, {slots} job{'s' * (slots != 1)} at once, {threads} thread{'s' * (threads != 1)} each"
     setting = prepare(options, out, words)
@@ -69,25 +71,21 @@ def _compare(options: CompareOptions, out: Path) -> int:
     with run_lock(out):
         engine = _engine(options, out, setting, slots, threads, gpus)
         comparison = run_jobs(setting, out, engine)
-        comparison = _finish(options, comparison, out)
+        if options.profile:
+            comparison = _with_profiles(comparison, out)
+    page = write_report(out, limits)
     print_comparison(comparison)
+    console().print(f"report: {page}", markup=False)
     write_json(options.json, comparison_to_dict(comparison))
     return 0 if any(run.state == "finished" for run in comparison.runs) else 1
 
 
-def _finish(options: CompareOptions, comparison: Comparison, out: Path) -> Comparison:
+def _with_profiles(comparison: Comparison, out: Path) -> Comparison:
     from finetune.compare.gathering import save_comparison
+    from finetune.compare.measure import with_profiles
 
-    if options.profile:
-        from finetune.compare.measure import with_profiles
-
-        comparison = with_profiles(comparison, out)
-        save_comparison(comparison, out)
-    try:
-        from finetune.report import write_report
-    except ImportError:
-        return comparison
-    write_report(out)
+    comparison = with_profiles(comparison, out)
+    save_comparison(comparison, out)
     return comparison
 
 

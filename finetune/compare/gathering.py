@@ -9,6 +9,7 @@ from typing import Any
 
 from backbones.catalog import find_entry
 from backbones.weight_packages import find_weight_package
+from backbones.zoo import find_zoo_entry, provider_name
 from finetune.compare.outcome import Outcome, read_outcome, trials_of
 from finetune.compare.plan import ComparisonPlan, jobs_of
 from finetune.compare.rates import sweep_sentence
@@ -105,14 +106,14 @@ def _candidate(name: str, plan: ComparisonPlan, known: Known, profiles: Mapping[
     counted = next((outcome for outcome in own if outcome.params is not None and outcome.job in {o.job for o in runs}), next((outcome for outcome in own if outcome.params is not None), None))
     protocol = plan.config.evaluate.protocols[0]
     cost = known.cost(name)
-    entry: Any = find_entry(backbone)
+    entry: Any = find_entry(provider_name(backbone))
     failed = bool(runs) and all(outcome.state == "failed" for outcome in runs)
     return Candidate(
         name=name,
         backbone=backbone,
         weights=Path(weights).name,
         detector=config.get("detector", {}).get("name", plan.config.detector.name),
-        imagenet_top1=_top1(entry) if weights not in ("none", "") else None,
+        imagenet_top1=_top1(backbone) if weights == "imagenet" else None,
         weights_licence=_licence(backbone, entry) if weights == "imagenet" else None,
         params=counted.params if counted else None,
         trainable_params=counted.trainable_params if counted else None,
@@ -125,14 +126,17 @@ def _candidate(name: str, plan: ComparisonPlan, known: Known, profiles: Mapping[
     )
 
 
-def _top1(entry: Any) -> float | None:
-    value = getattr(entry, "imagenet_top1", None)
-    value = getattr(entry, "top1", None) if value is None else value
-    return value / 100 if value is not None and value > 1 else value
+def _top1(backbone: str) -> float | None:
+    """ImageNet top-1 of the weights that "imagenet" loads here, in 0..1."""
+    package = find_weight_package(provider_name(backbone))
+    if package is not None and package[0].top1 is not None:
+        return package[0].top1 / 100
+    entry = find_zoo_entry(backbone)
+    return entry.top1 / 100 if entry is not None and entry.top1 is not None else None
 
 
 def _licence(backbone: str, entry: Any) -> str | None:
-    package = find_weight_package(backbone)
+    package = find_weight_package(provider_name(backbone))
     return package[0].licence if package else getattr(entry, "licence", None)
 
 

@@ -45,6 +45,8 @@ class CompareOptions:
         plan: Only write the plan and list its jobs, for other schedulers (docs/scaling.md).
         only_job: Only do the job of this number of a plan that exists.
         profile: Measure latency, MACs and memory of each candidate when all are trained.
+        max_latency: Longest latency that your device allows: 30ms, 0.5s; the report answers for it.
+        max_params: Most parameters that it allows: 5M, 800k.
         json: File for the record of the comparison as JSON; "-" is stdout.
     """
 
@@ -60,4 +62,6 @@ class CompareOptions:
     plan: bool = False
     only_job: Annotated[int, AT_LEAST_0] | None = None
     profile: bool = True
+    max_latency: str | None = None
+    max_params: str | None = None
     json: str | None = None
