@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,7 +17,6 @@ from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 
 from backbones import create_backbone
 from backbones.errors import UsageError
-from backbones.folding import fold_norms
 from backbones.freeze import FreezePolicy
 from detectors.registry import TEXT_DETECTORS, create_detector
 from finetune.config import RunConfig
@@ -33,7 +31,6 @@ _LOGGERS = {
     "wandb": ("wandb", lambda folder: WandbLogger(save_dir=folder, name=folder.name)),
     "mlflow": ("mlflow", lambda folder: MLFlowLogger(run_name=folder.name, save_dir=str(folder / "mlruns"))),
 }
-_TRIAL_SIDE = 64  # pixels of the input that a detector is looked at with
 _HARMLESS = (
     r".*in eval mode at the start of training.*",  # frozen norms are meant to be
     r".*does not have many workers.*",
@@ -58,15 +55,7 @@ def build_backbone(config: RunConfig, weights: str | None = None) -> Any:
 
 
 def build_detector(config: RunConfig, num_classes: int, weights: str | None = None) -> Any:
-    """The detector of a run, over a backbone with ``weights`` (default: those of the settings); convolutions take norms over whose statistics are fixed."""
-    detector = _create(config, num_classes, weights)
-    rule = detector.backbone.size_rule
-    side = math.ceil(_TRIAL_SIDE / rule.multiple) * rule.multiple
-    fold_norms(detector, (config.data.channels, *(rule.fixed or (side, side))))
-    return detector
-
-
-def _create(config: RunConfig, num_classes: int, weights: str | None) -> Any:
+    """The detector of a run, over a backbone with ``weights`` (default: those of the settings)."""
     name = config.detector.name
     if name == "craft":
         return create_detector(name, None, **_craft_settings(config))
