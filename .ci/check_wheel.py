@@ -12,7 +12,7 @@ PACKAGES = ("backbones", "detectors", "finetune")
 
 def expected_files() -> set[str]:
     """What the checkout says belongs in: the modules of the packages, their data files, words and templates, and the configs."""
-    inside = {path.relative_to(ROOT).as_posix() for package in PACKAGES for suffix in ("py", "json", "yaml", "html", "css", "txt") for path in (ROOT / package).rglob(f"*.{suffix}")}
+    inside = {path.relative_to(ROOT).as_posix() for package in PACKAGES for suffix in ("py", "json", "yaml", "html", "css", "js", "txt") for path in (ROOT / package).rglob(f"*.{suffix}")}
     configs = {f"finetune/{path.relative_to(ROOT).as_posix()}" for suffix in ("yaml", "py") for path in (ROOT / "configs").rglob(f"*.{suffix}")}
     return inside | configs
 
