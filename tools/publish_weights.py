@@ -1,6 +1,6 @@
 """Weights of a finished run as one file to give away: float16, without anything about the machine that trained them.
 
-    python tools/publish_weights.py RUN OUT.safetensors [--text_threshold T --link_threshold L --low_text W]
+    python tools/publish_weights.py RUN OUT.safetensors [--canvas C] [--text_threshold T --link_threshold L --low_text W]
 
 Thresholds (chosen on a validation split, see finetune evaluate --sweep) and the input size travel with the file; paths of data and of start weights do not. The file is read
 back, and its answer to a picture of noise compared with that of the run.
@@ -49,6 +49,8 @@ def publish(run: str, out: Path, thresholds: dict[str, Any]) -> str:
     state, info = load_weights(run)
     config = without_paths(info.config)
     config = replace(config, craft=replace(config.craft, **thresholds)) if thresholds else config
+    if "canvas" in thresholds:
+        info = replace(info, preprocess=replace(info.preprocess, canvas=thresholds["canvas"]))
     out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(out, state, replace(info, config=config), torch.float16)
     before, after = load_run(run), load_run(out)
@@ -69,6 +71,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     for name in ("text_threshold", "link_threshold", "low_text"):
         parser.add_argument(f"--{name}", type=float)
+    parser.add_argument("--canvas", type=int)
     given = vars(parser.parse_args())
     try:
         print(publish(given.pop("run"), given.pop("out"), {name: value for name, value in given.items() if value is not None}))
