@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from finetune.config import RunConfig
+from finetune.config import DataConfig, RunConfig
 
 PICTURES = 3000  # seen in a run; with the default recipe sets of 150 to 400 pictures have learnt most by then (docs/experiments.md)
 LEAST_EPOCHS, MOST_EPOCHS = 12, 80
@@ -15,6 +15,11 @@ _EVALUATIONS = 10
 def automatic_epochs(images: int) -> int:
     """Epochs for a training split of so many images: about 3,000 pictures in all, within 12 to 80 epochs."""
     return min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(PICTURES / max(1, images))))
+
+
+def images_of_an_epoch(data: DataConfig, images: int) -> int:
+    """Samples of an epoch of a training split of so many images."""
+    return data.epoch_images if data.mix and data.epoch_images and not data.overfit else images
 
 
 def with_budget(config: RunConfig, images: int) -> RunConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -12,6 +12,7 @@ import yaml
 
 from backbones.errors import UsageError
 from finetune.config import RunConfig
+from finetune.data.mix_names import with_folder
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
@@ -55,20 +56,12 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
         return Path(text).expanduser().resolve().as_posix() if text is not None and Path(text).expanduser().exists() else text
 
     data = replace(config.data, root=absolute(config.data.root) or "", images=absolute(config.data.images))
-    data = replace(data, mix={_absolute_source(name, absolute): share for name, share in data.mix.items()})
+    data = replace(data, mix={with_folder(name, lambda folder: absolute(folder) or folder): share for name, share in data.mix.items()})
     below = Path(data.root).parent if Path(data.root).is_file() else Path(data.root)
     entries: dict[str, Any] = {name: tuple(e if (below / e).exists() else absolute(e) or "" for e in given) for name in ("train", "val", "test") if (given := getattr(data, name)) is not None}
     data = replace(data, **entries)  # entries are looked for below the root first
     backbone = replace(config.backbone, weights=(absolute(config.backbone.weights) or "") if Path(config.backbone.weights).is_file() else config.backbone.weights)
     return replace(config, data=data, backbone=backbone, detector=replace(config.detector, weights=absolute(config.detector.weights)))
-
-
-def _absolute_source(name: str, absolute: Callable[[str | None], str | None]) -> str:
-    """A source of ``data.mix``: a folder, or KIND:FOLDER, or a kind alone."""
-    kind, colon, folder = name.partition(":")
-    if colon and kind in ("words", "blank"):
-        return f"{kind}:{absolute(folder)}"
-    return name if name == "words" else absolute(name) or name
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from backbones.errors import UsageError
 from detectors.types import Batch
+from finetune.budget import images_of_an_epoch
 from finetune.config import DataConfig
 from finetune.data.batch import collate
 from finetune.data.dataset import DetectionDataset
@@ -85,10 +86,10 @@ class DetectionDataModule(pl.LightningDataModule):
     def sources(self) -> list[Source]:
         """Where training samples come from with ``data.mix``; none without it."""
         if self._sources is None:
-            splits, preprocess = self.splits, self.preprocess
-            wanted = bool(self.config.mix) and isinstance(preprocess, TextPreprocess) and not self.config.overfit
-            held_out = [path for split in (splits.val, splits.test) if split is not None for path in split.paths]
-            self._sources = build_sources(self.config, splits.get("train"), held_out, preprocess, self.seed) if wanted and isinstance(preprocess, TextPreprocess) else []
+            self._sources = []
+            if self.config.mix and isinstance(self._preprocess, TextPreprocess) and not self.config.overfit:
+                held_out = [path for split in (self.splits.val, self.splits.test) if split is not None for path in split.paths]
+                self._sources = build_sources(self.config, self.splits.get("train"), held_out, self._preprocess, self.seed)
         return self._sources
 
     @property
@@ -102,7 +103,7 @@ class DetectionDataModule(pl.LightningDataModule):
     @property
     def train_images(self) -> int:
         """Samples of an epoch."""
-        return (self.config.epoch_images if self.sources else 0) or len(self.splits.get("train"))
+        return images_of_an_epoch(self.config, len(self.splits.get("train")))
 
     @property
     def finds_words(self) -> bool:

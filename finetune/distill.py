@@ -33,7 +33,8 @@ def distill(teacher: LoadedRun, name: str, paths: Sequence[Path], folder: Path, 
 
     Raises:
         UsageError: The teacher finds boxes, or the folder holds something else.
-        DataError: None of the pictures can be read, or the disk is full.
+        DataError: None of the pictures can be read.
+        WriteError: The disk is full; the same call goes on where it stopped.
     """
     if not teacher.finds_words:
         raise UsageError(f"{name} finds boxes: only detectors of scene text can teach so far; give craft_mlt_25k, or a run of craftlite")
@@ -43,13 +44,10 @@ def distill(teacher: LoadedRun, name: str, paths: Sequence[Path], folder: Path, 
     names = [Path(drawn).stem for drawn in drawn_names(relative_names(paths))]
     todo = [row for row, path in enumerate(paths) if str(path.absolute()) not in known]
     advance(len(store.done))
-    try:
-        for (image,) in read_ahead([paths[row] for row in todo], teacher.preprocess.channels, 1):
-            row = todo[image.number]
-            store.add(*_teach(teacher, image, str(paths[row].absolute()), f"{names[row]}.npy"))
-            advance(len(store.done))
-    except OSError as error:
-        raise DataError(f"cannot write in {folder} ({error.strerror or error}): free some space and run the same command again, it goes on where it stopped") from error
+    for (image,) in read_ahead([paths[row] for row in todo], teacher.preprocess.channels, 1):
+        row = todo[image.number]
+        store.add(*_teach(teacher, image, str(paths[row].absolute()), f"{names[row]}.npy"))
+        advance(len(store.done))
     if not any(taught.maps for taught in store.done):
         raise DataError(f"none of the {len(paths)} pictures can be read; the first: {store.done[0].fault}")
     return store

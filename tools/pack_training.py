@@ -20,6 +20,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from finetune.config import RunConfig
 from finetune.config_file import config_from_dict, config_to_dict
 from finetune.data.findings import Findings
 from finetune.data.held_out import HeldOut
+from finetune.data.mix_names import split_name
 from finetune.data.teacher_store import TeacherStore
 from finetune.data.text.raw import RawText
 from finetune.data.text.splits import gather_text
@@ -113,12 +115,13 @@ def files_of(raws: Mapping[str, RawText]) -> Iterator[Path]:
 def put_sources(config: RunConfig, held_out: HeldOut, out: Pack) -> Iterator[str]:
     """Put each source of ``data.mix`` in; yields its name there."""
     for number, name in enumerate(config.data.mix):
-        kind, _, where = name.partition(":")
+        kind, where = split_name(name)
         place = f"sources/{number}"
-        if name == "words":
+        if not where:
             yield name
-        elif kind in ("words", "blank") and where:
-            paths = [path for path in find_pictures([where]) if path not in held_out]
+        elif kind:
+            found = find_pictures([where])
+            paths = list(compress(found, held_out.allow(found)))
             for path, free in zip(paths, drawn_names(relative_names(paths)), strict=True):
                 out.put(f"{place}/{Path(free).stem}{path.suffix}", path.read_bytes())
             yield f"{kind}:{place}"
@@ -132,7 +135,8 @@ def put_sources(config: RunConfig, held_out: HeldOut, out: Pack) -> Iterator[str
 def put_store(store: TeacherStore, place: str, held_out: HeldOut, out: Pack) -> None:
     """A teacher's pictures and maps, 8 bits and compressed."""
     lines = []
-    for number, taught in enumerate(taught for taught in store.done if taught.maps and Path(taught.picture) not in held_out):
+    done = [taught for taught in store.done if taught.maps]
+    for number, taught in enumerate(compress(done, held_out.allow([Path(taught.picture) for taught in done]))):
         picture = Path(taught.picture)
         out.put(f"{place}/pictures/{number}{picture.suffix}", picture.read_bytes())
         packed = io.BytesIO()

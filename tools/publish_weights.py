@@ -12,7 +12,7 @@ import argparse
 import hashlib
 import sys
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +20,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from backbones.errors import FinetuneError, UsageError
+from finetune.compare.settings import shareable_settings
 from finetune.config import DataConfig, RunConfig
+from finetune.config_file import config_from_dict
 from finetune.load import load_run
 from finetune.weights_file import load_weights, save_weights
 
@@ -28,18 +30,9 @@ _CLOSE = 0.02  # of maps in 0..1
 
 
 def without_paths(config: RunConfig) -> RunConfig:
-    """The settings with names instead of paths."""
-    data = config.data
-    named = {_named(name): share for name, share in data.mix.items()}
-    plain = replace(data, root=PurePath(data.root).name, images=None, mix=named, val=None, test=None, train=None)
-    start = PurePath(config.detector.weights).name if config.detector.weights else None
-    backbone = replace(config.backbone, weights=PurePath(config.backbone.weights).name)
-    return replace(config, data=plain, detector=replace(config.detector, weights=start), backbone=backbone)
-
-
-def _named(source: str) -> str:
-    kind, colon, where = source.partition(":")
-    return f"{kind}:{PurePath(where).name}" if colon else PurePath(source).name
+    """The settings with names instead of paths, and without lists of files."""
+    plain = config_from_dict(shareable_settings(config), "settings")
+    return replace(plain, data=replace(plain.data, train=None, val=None, test=None, images=None))
 
 
 def publish(run: str, out: Path, thresholds: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from backbones.errors import DataError, UsageError
+from backbones.errors import DataError
 from finetune.console import console, write_json
 from finetune.options import DistillOptions
 from finetune.pictures import find_pictures
@@ -27,10 +27,7 @@ def run(options: DistillOptions) -> int:
     from finetune.load import load_run
     from finetune.text_settings import TextChanges, apply_changes
 
-    teacher = load_run(options.teacher, options.device)
-    if not teacher.finds_words:
-        raise UsageError(f"{options.teacher} finds boxes: only detectors of scene text can teach so far; give craft_mlt_25k, or a run of craftlite")
-    teacher = apply_changes(teacher, TextChanges.of(options))
+    teacher = apply_changes(load_run(options.teacher, options.device), TextChanges.of(options))
     with progress_bar() as bar:
         task = bar.add_task("teaching", total=len(paths))
         store = distill(teacher, Path(options.teacher).name, paths, folder, lambda done: bar.update(task, completed=done))

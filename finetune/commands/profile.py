@@ -10,7 +10,7 @@ from finetune.console import console, write_json
 from finetune.profile.options import ProfileOptions
 from finetune.profile.record import profile_to_dict
 from finetune.profile.rules import RULES
-from finetune.profile.settings import PARTS, ProfileSettings
+from finetune.profile.settings import ProfileSettings
 
 
 def run(options: ProfileOptions) -> int:
@@ -32,7 +32,7 @@ def run(options: ProfileOptions) -> int:
     if names or not options.runs:
         configs = [replace(config, backbone=replace(config.backbone, name=name)) for name in names or [config.backbone.name]]
         subjects += [subject_from_config(each, options.classes, picture=options.picture) for each in configs]
-    settings = ProfileSettings(**{item.name: getattr(options, item.name) for item in fields(ProfileSettings) if item.name != "measure"}, measure=options.measure or PARTS)
+    settings = ProfileSettings(**{item.name: getattr(options, item.name) for item in fields(ProfileSettings)})
     records = profile_models(subjects, settings, lambda line: console().print(line, markup=False))
     if options.json != "-":
         from finetune.profile.tables import print_profiles

@@ -8,6 +8,7 @@ from typing import Any
 
 from backbones.errors import DataError, UsageError
 from detectors.registry import TEXT_DETECTORS
+from finetune.budget import images_of_an_epoch
 from finetune.compare.added import plan_of_runs, read_added, with_own_names
 from finetune.compare.budget import check_budget, plan_budget
 from finetune.compare.command import repeat_command
@@ -109,7 +110,7 @@ def _new_plan(options: CompareOptions, added: tuple[Added, ...]) -> tuple[Compar
     splits = _read_splits(config)
     if splits.train is None:
         raise DataError(f"{config.data.root} has no training split: set data.train")
-    budget, config = plan_budget(settings.budget, config, len(splits.train))
+    budget, config = plan_budget(settings.budget, config, images_of_an_epoch(config.data, len(splits.train)))
     seeds = tuple(range(config.seed, config.seed + settings.seeds))
     return ComparisonPlan(config, entrants, seeds, budget, rates, added, repeat_command(options, entrants)), splits
 

@@ -14,6 +14,7 @@ from finetune.compare.plan import ComparisonPlan, Job, jobs_of
 from finetune.compare.rates import best_rate, trial_epochs
 from finetune.config import RunConfig
 from finetune.config_file import config_to_dict
+from finetune.data.mix_names import with_folder
 from finetune.run_folder import data_name
 
 PRIMARY = {"coco": "AP", "voc2007-11pt": "mAP", "voc2012-area": "mAP"}  # words: hmean
@@ -123,6 +124,7 @@ def shareable_settings(config: RunConfig) -> dict[str, Any]:
     """Settings as JSON values, without paths of this machine: files and folders by their names."""
     tree = config_to_dict(config)
     tree["data"]["root"] = data_name(config)
+    tree["data"]["mix"] = {with_folder(name, lambda folder: Path(folder).name): share for name, share in config.data.mix.items()}
     return {key: _named(value) for key, value in tree.items()}
 
 

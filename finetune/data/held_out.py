@@ -10,7 +10,7 @@ from finetune.data.file_listing import real_paths
 
 
 class HeldOut:
-    """Pictures of validation and test splits; ``path in held_out`` is true for each of them, by whatever path it is named, and for copies.
+    """Pictures of validation and test splits, by whatever path they are named, and copies of them.
 
     Args:
         paths: The pictures.
@@ -21,16 +21,24 @@ class HeldOut:
         self._by_size: dict[int, list[Path]] = {}
         self._digests: dict[Path, bytes] = {}
         for path in paths:
-            if path.is_file():
-                self._by_size.setdefault(path.stat().st_size, []).append(path)
+            self._by_size.setdefault(_size(path), []).append(path)
+        self._by_size.pop(-1, None)
 
-    def __contains__(self, path: Path) -> bool:
-        if real_paths([path])[0] in self._paths:
-            return True
-        alike = self._by_size.get(path.stat().st_size, ()) if path.is_file() else ()
-        return any(self._digest(other) == self._digest(path) for other in alike)
+    def allow(self, paths: Sequence[Path]) -> list[bool]:
+        """Which pictures may teach. Contents are compared only where sizes are equal."""
+        return [real not in self._paths and not self._is_copy(path) for path, real in zip(paths, real_paths(paths), strict=True)]
+
+    def _is_copy(self, path: Path) -> bool:
+        return any(self._digest(other) == self._digest(path) for other in self._by_size.get(_size(path), ()))
 
     def _digest(self, path: Path) -> bytes:
         if path not in self._digests:
             self._digests[path] = hashlib.sha256(path.read_bytes()).digest()
         return self._digests[path]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

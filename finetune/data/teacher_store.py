@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backbones.errors import DataError, UsageError
+from finetune.run_folder import WriteError, clear_temporary, write_atomic, write_json_atomic
 
 _FACTS, _LINES, _MAPS = "teacher.json", "pictures.jsonl", "maps"
 _FORMAT = 1
@@ -117,34 +119,32 @@ class TeacherStore:
             if store.facts != facts:
                 names = [name for name, value in asdict(facts).items() if asdict(store.facts)[name] != value]
                 raise UsageError(f"{folder} was begun with another {' and '.join(names)}: choose another --out, or the settings of then")
+            clear_temporary(folder)
             _cut_torn_line(folder / _LINES)
             return store
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError(f"{folder} exists and is no store of a teacher: it is never overwritten; choose another --out")
         try:
             (folder / _MAPS).mkdir(parents=True, exist_ok=True)
-            temporary = folder / f".{_FACTS}.tmp"
-            temporary.write_text(json.dumps({"format": _FORMAT, **asdict(facts)}, indent=2) + "\n", encoding="utf-8")
-            temporary.replace(folder / _FACTS)
         except OSError as error:
             raise UsageError(f"cannot write in {folder} ({error.strerror or error}): choose another --out") from error
+        write_json_atomic(folder / _FACTS, {"format": _FORMAT, **asdict(facts)})
         return cls(folder, facts)
 
     def add(self, taught: TaughtPicture, maps: NDArray[np.float16] | None = None) -> None:
         """Put a picture in: its maps first, then its line.
 
         Raises:
-            OSError: The disk is full; nothing of the picture is in the store then.
+            WriteError: The disk is full; nothing of the picture counts then.
         """
         if maps is not None:
-            target = self.folder / _MAPS / taught.maps
-            temporary = target.with_name(f".{target.name}.tmp")
-            with temporary.open("wb") as stream:
-                np.save(stream, maps, allow_pickle=False)
-            temporary.replace(target)
+            write_atomic(self.folder / _MAPS / taught.maps, partial(_save, maps=maps))
         line = asdict(taught) | {"picture": os.path.relpath(taught.picture, self.folder)}
-        with (self.folder / _LINES).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+        try:
+            with (self.folder / _LINES).open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise WriteError(self.folder / _LINES, error) from error
         self.done.append(taught)
 
     def maps_of(self, taught: TaughtPicture) -> NDArray[np.float16]:
@@ -161,6 +161,11 @@ class TeacherStore:
         if maps.ndim != 3 or maps.shape[0] != 2:
             raise DataError(f"{path} holds an array of shape {list(maps.shape)}, no maps: delete {self.folder} and make it again with finetune distill")
         return maps
+
+
+def _save(temporary: Path, maps: NDArray[np.float16]) -> None:
+    with temporary.open("wb") as stream:  # given a name, np.save would add a suffix to it
+        np.save(stream, maps, allow_pickle=False)
 
 
 def _read_lines(path: Path) -> list[TaughtPicture]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated
 
 from finetune.config import RunConfig
-from finetune.ranges import AT_LEAST_0, AT_LEAST_1, POSITIVE, Range
+from finetune.profile.settings import ProfileSettings
+from finetune.ranges import AT_LEAST_1, Range
 
 
 @dataclass(frozen=True)
-class ProfileOptions:
+class ProfileOptions(ProfileSettings):
     """Measure what detectors cost: parameters, multiply-adds, latency, memory, and where the time goes.
 
     Args:
@@ -37,12 +38,4 @@ class ProfileOptions:
     input_size: tuple[Annotated[int, Range(low=32)], Annotated[int, Range(low=32)]] | None = None
     classes: Annotated[int, AT_LEAST_1] = 80
     picture: str | None = None
-    measure: tuple[Literal["latency", "memory", "operators"], ...] = ()
-    batch: Annotated[int, AT_LEAST_1] = 8
-    rounds: Annotated[int, AT_LEAST_1] = 30
-    seconds: Annotated[float, POSITIVE] = 20.0
-    threads: Annotated[int, AT_LEAST_0] = 0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    channels_last: bool = False
-    device: str = "auto"
     json: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from backbones.errors import FinetuneError, UsageError
+from backbones.errors import UsageError
 from finetune.compare.record import Comparison, comparison_from_dict, comparison_to_dict, load_comparison
 from finetune.profile.rules import RULES
 from finetune.report.contents import Contents, drawings, gather_contents
@@ -20,6 +21,7 @@ from finetune.report.error_view import BOX_KINDS, WORD_KINDS, meanings
 from finetune.report.limits import Limits
 from finetune.report.shown_text import without_paths
 from finetune.report.table import csv_text, markdown_table, page_rows, shown_columns
+from finetune.run_folder import write_atomic
 
 REPORT_SCHEMA = 1
 PAGE, VALUES, TABLE, TEXT = "report.html", "report.json", "report.csv", "report.md"
@@ -37,7 +39,7 @@ def write_report(folder: str | Path, limits: Limits | None = None) -> Path:
 
     Raises:
         UsageError: There is no comparison.
-        FinetuneError: The files cannot be written.
+        WriteError: The files cannot be written.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
@@ -46,13 +48,8 @@ def write_report(folder: str | Path, limits: Limits | None = None) -> Path:
     contents = gather_contents(root, comparison, limits or Limits())
     drawn = drawings(root, contents)
     texts = {PAGE: _page(contents, drawn), VALUES: _json(contents, drawn), TABLE: csv_text(contents.columns, contents.entries), TEXT: _markdown(contents)}
-    try:
-        for name, text in texts.items():
-            temporary = root / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(root / name)
-    except OSError as error:
-        raise FinetuneError(f"the report cannot be written to {root}: {error.strerror or error}") from error
+    for name, text in texts.items():
+        write_atomic(root / name, partial(Path.write_text, data=text, encoding="utf-8"))
     return root / PAGE
 
 

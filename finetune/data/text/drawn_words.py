@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ class DrawnWords(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         picture = self._pictures.draw(key.image)
         image = picture.image
         if self.channels == 1:
-            image = np.asarray(np.round(image @ np.array([0.299, 0.587, 0.114]))[..., None], np.uint8)
+            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, None], np.uint8)
         letters = np.array([len(text.replace(" ", "")) for text in picture.texts], np.int64)
         ignore = picture.ignore | (letter_sizes(picture.quads, letters) < LEAST_LETTERS)
         target = TextTarget(

@@ -21,6 +21,7 @@ from finetune.data.dataset import SampleKey
 from finetune.data.file_listing import expand
 from finetune.data.held_out import HeldOut
 from finetune.data.images import check_images
+from finetune.data.mix_names import BLANK, WORDS, split_name
 from finetune.data.teacher_store import TeacherStore
 from finetune.data.text.dataset import TextDataset
 from finetune.data.text.drawn_words import DrawnWords
@@ -29,8 +30,6 @@ from finetune.data.text.taught import TaughtDataset
 from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import TextSplit
 from finetune.pictures import find_pictures
-
-WORDS, BLANK = "words", "blank"
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +158,11 @@ class _Maker:
 
     def source(self, name: str, share: float, seed: int) -> Source:
         """One entry of ``data.mix``."""
-        kind, _, where = name.partition(":")
-        if name == WORDS or (kind == WORDS and where):
+        kind, where = split_name(name)
+        if kind == WORDS:
             drawn = DrawnWords(self.crop_hw, seed, where or None, self.config.channels)
             return Source(name, share, drawn, np.arange(len(drawn)), "drawn while training runs" + (f", on photographs of {where}" if where else ""))
-        if kind == BLANK and where:
+        if kind == BLANK:
             split = self._without_text(where)
             return Source(name, share, self._crops(split, seed), *self._allowed(name, split.paths, "images, taken to have no text"))
         folder = expand(name)
@@ -189,7 +188,7 @@ class _Maker:
 
     def _allowed(self, name: str, paths: Sequence[Path], what: str) -> tuple[NDArray[np.int64], str]:
         """Which pictures may be trained on, and a note."""
-        rows = np.array([row for row, path in enumerate(paths) if path not in self.held_out], np.int64)
+        rows = np.flatnonzero(self.held_out.allow(paths))
         if not len(rows):
             raise DataError(f"data.mix: all pictures of {name} are in the validation or test split of {self.config.root}; take it out, or name others")
         out = len(paths) - len(rows)
