@@ -35,16 +35,6 @@ def draw_maps(image: NDArray[np.uint8], maps: NDArray[Any], confidence: NDArray[
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
 
 
-def draw_maps_beside(image: NDArray[np.uint8], truth: NDArray[Any], found: NDArray[Any], confidence: NDArray[Any] | None = None) -> Image.Image:
-    """Target maps to the left, those of the network to the right; arguments as for ``draw_maps``."""
-    left, right = draw_maps(image, truth, confidence), draw_maps(image, found)
-    gap = max(2, left.width // 100)
-    both = Image.new("RGB", (left.width * 2 + gap, left.height), (255, 255, 255))
-    both.paste(left, (0, 0))
-    both.paste(right, (left.width + gap, 0))
-    return both
-
-
 def _stretched(values: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
     cells = Image.fromarray(np.nan_to_num(np.asarray(values, np.float32)).clip(0, 1))
     return np.asarray(cells.resize(size, Image.Resampling.BILINEAR), np.float32)

@@ -55,11 +55,6 @@ class Sizes:
         best = max((trial.images_per_second for trial in self.trials), default=0.0)
         return next((trial for trial in self.trials if trial.images_per_second >= _NEAR_BEST * best), None)
 
-    @property
-    def bytes_per_image(self) -> float | None:
-        """What one more image takes."""
-        return growth(self.trials)
-
 
 def search_sizes(measure: Callable[[int], Trial | None], most: int, own: int, limit: int | None, careful: bool, seconds: float) -> Sizes:
     """Double the batch until memory, time or images end it, then close in on the largest that fits.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from finetune.map_drawing import draw_maps, draw_maps_beside
+from finetune.map_drawing import draw_maps
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -22,11 +22,3 @@ def test_colours_lie_where_the_maps_are(channels: int) -> None:
     assert (drawn[25, 5] == 110).all()
     assert (drawn[38, 58] < 105).all()
     assert np.ptp(drawn[38, 58]) == 0
-
-
-def test_truth_and_answer_stand_side_by_side() -> None:
-    image, maps = np.zeros((20, 30, 3), np.uint8), np.zeros((2, 10, 15), np.float32)
-    both = np.asarray(draw_maps_beside(image, np.add(maps, [[[1.0]], [[0.0]]]), maps))
-    assert both.shape == (20, 62, 3)
-    assert both[:, :30, 0].min() > 200
-    assert both[:, 32:].max() == 0
