@@ -19,6 +19,7 @@ from backbones import create_backbone
 from backbones.errors import UsageError
 from backbones.freeze import FreezePolicy
 from detectors.registry import TEXT_DETECTORS, create_detector
+from finetune.backbone_weights import fill_backbone, is_detector
 from finetune.config import RunConfig
 from finetune.data.preprocess import Preprocess
 from finetune.data.text_preprocess import TextPreprocess
@@ -59,10 +60,15 @@ def build_detector(config: RunConfig, num_classes: int, weights: str | None = No
     name = config.detector.name
     if name == "craft":
         return create_detector(name, None, **_craft_settings(config))
-    backbone = build_backbone(config, weights)
+    trained = weights is None and is_detector(config.backbone.weights)
+    backbone = build_backbone(config, "none" if trained else weights)
     if name in TEXT_DETECTORS:
-        return create_detector(name, backbone, **_craft_settings(config))
-    return create_detector(name, backbone, num_classes=num_classes, input_size=config.data.input_size, pyramid=asdict(config.pyramid), **asdict(config.ssdlite))
+        detector = create_detector(name, backbone, **_craft_settings(config))
+    else:
+        detector = create_detector(name, backbone, num_classes=num_classes, input_size=config.data.input_size, pyramid=asdict(config.pyramid), **asdict(config.ssdlite))
+    if trained:
+        fill_backbone(detector, config.backbone.weights, config.backbone.name, config.data.channels)
+    return detector
 
 
 def _craft_settings(config: RunConfig) -> dict[str, Any]:

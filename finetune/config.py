@@ -73,7 +73,7 @@ class BackboneConfig:
 
     Args:
         name: timm name, "torchvision:NAME", "package.module:factory", or the name of a plug-in.
-        weights: "imagenet", "none", a file (.pth, .safetensors), or a timm tag.
+        weights: "imagenet", "none", a file (.pth, .safetensors), a timm tag, or a run folder (or a file of one), whose detector has the same backbone.
         taps: "stage" (stage outputs) or "ssd" (the taps of the SSD-lite papers).
     """
 

@@ -60,7 +60,8 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     below = Path(data.root).parent if Path(data.root).is_file() else Path(data.root)
     entries: dict[str, Any] = {name: tuple(e if (below / e).exists() else absolute(e) or "" for e in given) for name in ("train", "val", "test") if (given := getattr(data, name)) is not None}
     data = replace(data, **entries)  # entries are looked for below the root first
-    backbone = replace(config.backbone, weights=(absolute(config.backbone.weights) or "") if Path(config.backbone.weights).is_file() else config.backbone.weights)
+    weights = Path(config.backbone.weights).expanduser()
+    backbone = replace(config.backbone, weights=weights.resolve().as_posix()) if weights.is_file() or (weights / "config.yaml").is_file() else config.backbone
     return replace(config, data=data, backbone=backbone, detector=replace(config.detector, weights=absolute(config.detector.weights)))
 
 

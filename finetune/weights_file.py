@@ -22,7 +22,7 @@ from finetune.data.text_preprocess import TextPreprocess
 from finetune.run_folder import RunFolder, write_atomic
 
 WEIGHTS_SCHEMA = 1
-_KEY = "finetune"
+DESCRIPTION = "finetune"  # key of the metadata
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], info: WeightsInfo, dty
     """
     tensors = {name: (t.detach().to("cpu", dtype) if t.is_floating_point() else t.detach().cpu()).clone(memory_format=torch.contiguous_format) for name, t in state.items()}
     facts = {"schema": WEIGHTS_SCHEMA, **asdict(info), "config": config_to_dict(info.config), "preprocess": info.preprocess.to_dict()}
-    write_atomic(path, lambda temporary: temporary.write_bytes(save(tensors, {_KEY: json.dumps(facts), "format": "pt"})))
+    write_atomic(path, lambda temporary: temporary.write_bytes(save(tensors, {DESCRIPTION: json.dumps(facts), "format": "pt"})))
 
 
 def find_weights(path: str | Path) -> Path:
@@ -101,7 +101,7 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], WeightsInfo]:
 
 def _parse(metadata: Mapping[str, str], file: Path) -> WeightsInfo:
     try:
-        facts: dict[str, Any] = json.loads(metadata.get(_KEY, ""))
+        facts: dict[str, Any] = json.loads(metadata.get(DESCRIPTION, ""))
     except ValueError as error:
         raise UsageError(f"{file} holds weights, but no description of a detector: only files written by finetune train can be loaded") from error
     if facts.pop("schema", None) != WEIGHTS_SCHEMA:
