@@ -49,6 +49,6 @@ def fill_backbone(detector: Any, weights: str, name: str, in_channels: int) -> N
     own, source = backbone.state_dict(), {key.removeprefix(_PREFIX): tensor for key, tensor in state.items() if key.startswith(_PREFIX)}
     differ = [key for key, tensor in own.items() if key not in source or source[key].shape != tensor.shape]
     if differ:
-        raise UsageError(f"backbone.weights {weights} lacks {len(differ)} of the {len(own)} tensors of this backbone ({differ[0]}, ...): its detector has fewer stages or other taps; start from 'imagenet'")
+        raise UsageError(f"backbone.weights {weights} lacks {len(differ)} of the {len(own)} tensors ({differ[0]}, ...): its detector has fewer stages or other taps; start from 'imagenet'")
     backbone.load_state_dict({key: source[key] for key in own})
     backbone.image_stats = detector.image_stats = info.image_stats
