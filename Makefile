@@ -1,5 +1,5 @@
 # make demo   fine-tune on the embedded sample set with nothing but defaults
-# make test   run the default tests
+# make test   run the default tests, on every core (up to eight); one after the other: make test PYTEST_ARGS=-n0
 # make lint   ruff and mypy
 # make venv   only create .venv and install
 # Another Python: make PYTHON=python3.12 demo
@@ -18,7 +18,7 @@ demo: $(INSTALLED)
 	@n=1; while [ -e runs/demo-$$n ]; do n=$$((n + 1)); done; exec $(BIN)/finetune train --out runs/demo-$$n
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --durations=10 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --durations=10 -n auto --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
