@@ -233,10 +233,14 @@ class ReportOptions:
         folder: Folder of the comparison, finished or not.
         max_latency: Longest latency that your device allows: 30ms, 0.5s.
         max_params: Most parameters that it allows: 5M, 800k.
+        pictures: Downscaled pictures on the page, at most; the comparison keeps copies of up to twelve.
+        attribution: Who made the pictures and under which licence, beneath them and in JSON and Markdown; none keeps that of the comparison.
         json: File for the answer and all figures as JSON; "-" is stdout.
     """
 
     folder: str = ""
     max_latency: str | None = None
     max_params: str | None = None
+    pictures: Annotated[int, AT_LEAST_0] = 12
+    attribution: str | None = None
     json: str | None = None

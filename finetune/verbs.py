@@ -127,7 +127,7 @@ VERBS = {
             "  finetune compare --config compare_bccd_quick --data.root BCCD --out cmp\n  finetune compare runs/a-1 runs/b-1\n  finetune compare --out cmp        (goes on where it stopped)\n"
             "More: docs/compare.md; clusters: docs/scaling.md",
             positionals=("runs",),
-            short_forms={**_SHORT, **{name: f"compare.{name}" for name in ("backbones", "seeds", "budget", "lr_protocol", "rates")}},
+            short_forms={**_SHORT, **{name: f"compare.{name}" for name in ("backbones", "seeds", "budget", "lr_protocol", "rates", "pictures", "attribution")}},
         ),
         Verb(
             "report",

@@ -25,7 +25,7 @@ def requirement_lines(section: str, option: str) -> list[str]:
 
 
 def requirements() -> list[Requirement]:
-    return [Requirement(line) for line in requirement_lines("options", "install_requires") + requirement_lines("options.extras_require", "test")]
+    return [Requirement(line) for line in requirement_lines("options", "install_requires") + requirement_lines("options.extras_require", "test") + requirement_lines("options.extras_require", "ray")]
 
 
 def pins() -> dict[str, Version]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,12 +56,15 @@ def _compare(options: CompareOptions, out: Path) -> int:
     from finetune.compare.driver import run_jobs
     from finetune.compare.plan import jobs_of
     from finetune.compare.prepare import prepare
+    from finetune.compare.ray_engine import check_ray
     from finetune.compare.record import comparison_to_dict
     from finetune.compare.view import print_comparison, print_jobs
     from finetune.report import parse_limits, write_report
     from finetune.run_lock import run_lock
 
     limits = parse_limits(options.max_latency, options.max_params)  # a fault of theirs is said before hours of work
+    if options.engine == "ray":
+        check_ray()
     slots, threads, gpus = _share(options)
     words = "ray" if options.engine == "ray" else f"local, {slots} job{'s' * (slots != 1)} at once, {threads} thread{'s' * (threads != 1)} each"
     setting = prepare(options, out, words)
@@ -70,7 +74,7 @@ def _compare(options: CompareOptions, out: Path) -> int:
         return 0
     with run_lock(out):
         engine = _engine(options, out, setting, slots, threads, gpus)
-        comparison = run_jobs(setting, out, engine)
+        comparison = run_jobs(replace(setting, engine=engine.description), out, engine)
         if options.profile:
             comparison = _with_profiles(comparison, out)
     page = write_report(out, limits)

@@ -16,7 +16,7 @@ def run(options: ReportOptions) -> int:
     """
     from finetune.report import parse_limits, write_report
 
-    page = write_report(options.folder, parse_limits(options.max_latency, options.max_params))
+    page = write_report(options.folder, parse_limits(options.max_latency, options.max_params), options.pictures, options.attribution)
     values = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     for sentence in (values["answer"]["headline"], values["answer"]["limit_sentence"], *values["answer"]["certainty"]):
         if sentence:

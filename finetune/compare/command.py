@@ -24,6 +24,7 @@ def repeat_command(options: CompareOptions, entrants: Sequence[Entrant]) -> str:
     words = ["finetune compare", f"--backbones {names}", f"--data {data_name(config)}", f"--detector {config.detector.name}", f"--seeds {settings.seeds}"]
     words += [f"--budget {settings.budget}", f"--lr-protocol {settings.lr_protocol}"]
     words += ["--rates " + " ".join(f"{rate:g}" for rate in settings.rates)] if settings.rates else []
+    words += [f"--attribution {shlex.quote(settings.attribution)}"] if settings.attribution else []
     plain = config_to_dict(config_from_dict(with_detector_defaults({"detector": {"name": config.detector.name}}), "the defaults"))
     defaults = dict(_flat(plain))
     words += [f"--{key} {_written(value)}" for key, value in _flat(shareable_settings(config)) if key not in _SAID and value != defaults.get(key)]

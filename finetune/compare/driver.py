@@ -40,19 +40,20 @@ def run_jobs(setting: Setting, out: Path, engine: Engine) -> Comparison:
     _try_failed_again(setting, out)
     view, lost = ProgressView(jobs, out), _Lost({})
     running: set[int] = set()
+    outcomes: dict[str, Outcome] = {}
     try:
         while True:
-            outcomes = read_outcomes(setting.plan, out)
+            outcomes = read_outcomes(setting.plan, out, outcomes)
             if all(outcome.state in _ENDED for outcome in outcomes.values()) and not running:
                 break
             for job in _ready(jobs, outcomes, running):
                 if len(running) >= engine.slots:
                     break
                 _start(job, setting, out, engine, view, running, outcomes)
+            view.update(outcomes)
             for ended in engine.wait(_PAUSE) if running else ():
                 running.discard(ended.job)
                 _take(jobs[ended.job], ended.reason, setting, out, view, lost)
-            view.update(outcomes)
         return _save(setting, out)
     finally:
         view.close()
@@ -75,7 +76,6 @@ def _start(job: Job, setting: Setting, out: Path, engine: Engine, view: Progress
         outcomes[job.name] = failed
         view.end(job, failed, "")
         return
-    view.begin(job)
     engine.start(job.number, log_file(out, job))
     running.add(job.number)
 
@@ -87,6 +87,7 @@ def _take(job: Job, reason: str, setting: Setting, out: Path, view: ProgressView
         lost.counts[job.number] = lost.counts.get(job.number, 0) + 1
         if lost.counts[job.number] < _TRIES:
             write_outcome(out, job, replace(outcome, run=replace(outcome.run, state="waiting")))
+            view.again(job, reason)
             return
         outcome = as_failed(outcome, f"{reason} ({_TRIES} times)")
         write_outcome(out, job, outcome)

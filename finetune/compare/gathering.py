@@ -41,9 +41,10 @@ class Setting:
     truth: str | None
 
 
-def read_outcomes(plan: ComparisonPlan, out: Path) -> dict[str, Outcome]:
-    """Job name to outcome, of all jobs."""
-    return {job.name: read_outcome(out, job) for job in jobs_of(plan)}
+def read_outcomes(plan: ComparisonPlan, out: Path, before: Mapping[str, Outcome] | None = None) -> dict[str, Outcome]:
+    """Job name to outcome, of all jobs; those that had ended ``before`` are not read again."""
+    ended = {name: outcome for name, outcome in (before or {}).items() if outcome.state in ("finished", "failed")}
+    return {job.name: ended.get(job.name) or read_outcome(out, job) for job in jobs_of(plan)}
 
 
 def known_of(setting: Setting, outcomes: Mapping[str, Outcome]) -> Known:
@@ -92,7 +93,6 @@ def _shown_jobs(plan: ComparisonPlan) -> list[Any]:
     """Jobs that are runs of the comparison: candidates in order, seeds within."""
     order = {name: number for number, name in enumerate(plan.candidate_names)}
     return sorted((job for job in jobs_of(plan) if job.kind in ("train", "score")), key=lambda job: (order[job.candidate], job.seed))
-
 
 
 

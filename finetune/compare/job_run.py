@@ -99,9 +99,10 @@ def _train(config: RunConfig, root: Path) -> RunRecord:
     """Train from the start, or go on with what an interrupted process left."""
     from finetune.training import fit, resume
 
-    if (root / "config.yaml").is_file() and "LOCAL_RANK" not in os.environ:
+    if root.is_dir() and "LOCAL_RANK" not in os.environ:
         _wait_for(root)
-        return resume(root)
+        if (root / "config.yaml").is_file():
+            return resume(root)
     root.parent.mkdir(parents=True, exist_ok=True)
     return fit(config, root)
 

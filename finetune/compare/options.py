@@ -19,6 +19,8 @@ class CompareConfig:
         budget: What each run gets: epochs ("30ep"), equal training time ("20min", "2h"), "quick", or "auto" (equal epochs, as for train).
         lr_protocol: "fixed" (train.lr for all), or "sweep" (the same short trainings for each candidate, best on val).
         rates: With lr_protocol sweep: the rates that are tried; empty: a third, once and three times train.lr.
+        pictures: Downscaled pictures of the scored split in the report, at most; 0 is none.
+        attribution: Who made the pictures and under which licence, shown beneath them and in the report as JSON and Markdown: "BCCD data set, MIT licence".
     """
 
     backbones: tuple[str, ...] = ()
@@ -26,6 +28,8 @@ class CompareConfig:
     budget: str = "auto"
     lr_protocol: Literal["fixed", "sweep"] = "fixed"
     rates: tuple[Annotated[float, POSITIVE], ...] = ()
+    pictures: Annotated[int, AT_LEAST_0] = 12
+    attribution: str = ""
 
 
 @dataclass(frozen=True)

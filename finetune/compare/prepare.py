@@ -13,7 +13,7 @@ from finetune.compare.added import plan_of_runs, read_added, with_own_names
 from finetune.compare.budget import check_budget, plan_budget
 from finetune.compare.command import repeat_command
 from finetune.compare.gathering import Setting, comparison_of, read_outcomes, save_comparison
-from finetune.compare.options import CompareOptions
+from finetune.compare.options import CompareConfig, CompareOptions
 from finetune.compare.plan import Added, ComparisonPlan, Entrant, load_plan, name_entrants, save_plan
 from finetune.compare.rates import plan_rates
 from finetune.compare.record import COMPARISON_FILE, TRUTH_FILE, load_comparison
@@ -72,14 +72,15 @@ def prepare(options: CompareOptions, out: Path, engine: str) -> Setting:
     if plan is None:
         raise UsageError(f"{out} holds no comparison")
     plan = replace(plan, added=with_own_names(plan))
-    return _settle(plan, out, engine, splits)
+    return _settle(plan, out, engine, splits, options.compare)
 
 
-def _settle(plan: ComparisonPlan, out: Path, engine: str, splits: Any) -> Setting:
+def _settle(plan: ComparisonPlan, out: Path, engine: str, splits: Any, settings: CompareConfig) -> Setting:
     """Write what there is before the first job."""
     if (out / COMPARISON_FILE).is_file():
         before = load_comparison(out)
-        setting = Setting(plan, before.data, before.scored_split, engine, before.truth)
+        data = replace(before.data, attribution=settings.attribution or before.data.attribution)
+        setting = Setting(plan, data, before.scored_split, engine, before.truth)
     else:
         from finetune.compare.truth import describe_data, truth_of_run, write_truth
 
@@ -89,8 +90,8 @@ def _settle(plan: ComparisonPlan, out: Path, engine: str, splits: Any) -> Settin
         if splits.train is None or splits.get(split) is None:
             raise DataError(f"{config.data.root} has no {'training' if splits.train is None else 'validation or test'} split: a comparison needs both")
         out.mkdir(parents=True, exist_ok=True)
-        write_truth(truth_of_run(config, split), split, out, config.data.channels)
-        setting = Setting(plan, describe_data(config, splits), split, engine, TRUTH_FILE)
+        write_truth(truth_of_run(config, split), split, out, config.data.channels, settings.pictures)
+        setting = Setting(plan, replace(describe_data(config, splits), attribution=settings.attribution), split, engine, TRUTH_FILE)
     save_plan(plan, out)
     save_comparison(comparison_of(setting, read_outcomes(plan, out)), out)
     return setting
@@ -116,9 +117,11 @@ def _new_plan(options: CompareOptions, added: tuple[Added, ...]) -> tuple[Compar
 
 
 def _read_splits(config: RunConfig) -> Any:
+    from finetune.check.words import word_preprocess
     from finetune.data.splits import load_splits
 
-    splits = load_splits(config.data, config.seed, wants="text" if config.detector.name in TEXT_DETECTORS else "boxes")
+    words = config.detector.name in TEXT_DETECTORS
+    splits = load_splits(config.data, config.seed, wants="text" if words else "boxes", preprocess=word_preprocess(config) if words else None)
     for line in splits.summary:
         console().print(line, markup=False)
     return splits

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,12 @@ from finetune.compare.engines import Ended, describe_end, start_child
 
 _RETRIES = 3  # of a task whose worker or machine was lost
 _SLOTS = 10_000  # Ray itself keeps the tasks that wait
+
+
+def check_ray() -> None:
+    """Raise UsageError, saying how to install it, where Ray is not there; nothing is imported."""
+    if sys.modules.get("ray", ...) is None or importlib.util.find_spec("ray") is None:
+        raise UsageError("--engine ray needs a package that is not installed: pip install 'finetune-light[ray]'")
 
 
 def do_job(out: str, job: int, log: str, threads: int) -> str:
@@ -44,15 +52,15 @@ class RayEngine:
     """
 
     def __init__(self, out: Path, address: str | None, cpus: int, gpus: float | None) -> None:
-        try:
-            import ray
-        except ImportError as error:
-            raise UsageError("--engine ray needs a package that is not installed: pip install 'finetune-light[ray]'") from error
+        check_ray()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        import ray
+
         self._ray: Any = ray
         self._out, self._cpus = out, cpus
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False if address is None else None, configure_logging=False)
+        try:  # "local": not even the cluster that RAY_ADDRESS names
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UsageError(f"--ray-address {address}: no cluster there ({str(error).splitlines()[0]}); start one with: ray start --head") from error
         resources = ray.cluster_resources()

@@ -23,7 +23,6 @@ from finetune.run_folder import data_name, write_atomic
 
 PICTURES_FOLDER = "pictures"
 _SCHEMA = 1
-_PICTURES = 12
 _LONGEST = 640  # pixels of a copy
 _PER_IMAGE = 100  # detections kept of a picture, as many as COCO's AP looks at
 
@@ -46,11 +45,11 @@ def describe_data(config: RunConfig, splits: DataSplits[Any]) -> ComparedData:
     )
 
 
-def write_truth(truth: BoxSplit | TextSplit, split: str, out: Path, channels: int = 3) -> None:
-    """Write ``truth.json`` and the copies of pictures, unless they are there."""
+def write_truth(truth: BoxSplit | TextSplit, split: str, out: Path, channels: int = 3, pictures: int = 12) -> None:
+    """Write ``truth.json`` and copies of so many pictures, unless they are there."""
     if (out / TRUTH_FILE).is_file():
         return
-    copies = _copy_pictures(truth, out, channels)
+    copies = _copy_pictures(truth, out, channels, pictures)
     images = [
         {"id": str(truth.image_ids[row]), "file": truth.paths[row].name, "width": int(width), "height": int(height), "picture": copies.get(row)}
         for row, (height, width) in enumerate(truth.original_hw)
@@ -102,11 +101,11 @@ def best_of_each_image(image: NDArray[np.int64], scores: NDArray[np.float64], mo
     return order[np.arange(len(ordered)) - first < most]
 
 
-def _copy_pictures(truth: BoxSplit | TextSplit, out: Path, channels: int) -> dict[int, str]:
-    """Copies of up to twelve pictures spread over the split, those with objects first: row to path."""
+def _copy_pictures(truth: BoxSplit | TextSplit, out: Path, channels: int, most: int) -> dict[int, str]:
+    """Copies of up to so many pictures spread over the split, those with objects first: row to path."""
     filled = np.flatnonzero(np.diff(truth.offsets))
     rows = filled if len(filled) else np.arange(len(truth))
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(_PICTURES, len(rows))).round().astype(int))] if len(rows) else rows
+    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))] if len(rows) else rows
     (out / PICTURES_FOLDER).mkdir(parents=True, exist_ok=True)
     copies: dict[int, str] = {}
     for number, row in enumerate(chosen.tolist(), 1):

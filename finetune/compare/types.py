@@ -20,6 +20,7 @@ class ComparedData:
         class_names: Classes in label order.
         images: Split to its number of pictures.
         objects: Split to its number of boxes or words, ignored ones left out.
+        attribution: Who made the pictures and under which licence, as the user wrote it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ComparedData:
     class_names: tuple[str, ...]
     images: Mapping[str, int] = field(default_factory=dict)
     objects: Mapping[str, int] = field(default_factory=dict)
+    attribution: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,9 @@ class ProgressView:
         self._bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=console(), transient=True)
         self._all = self._bar.add_task("all jobs", total=len(jobs), note="")
         self._tasks: dict[str, TaskID] = {}
+        self._begun: set[int] = set()
         if console().is_terminal:
             self._bar.start()
-
-    def begin(self, job: Job) -> None:
-        """A job was started."""
-        console().print(f"{title(job)} ...", markup=False)
 
     def end(self, job: Job, outcome: Outcome, primary: str) -> None:
         """A job has ended."""
@@ -50,8 +47,17 @@ class ProgressView:
             text = (f"{primary} {figure:.3f} on {scores[0].split}, " if figure is not None else "") + f"{run.seconds or 0:.0f} s of training"
         console().print(f"{title(job)}: {text}", markup=False)
 
+    def again(self, job: Job, reason: str) -> None:
+        """A job whose process was lost waits for another try."""
+        self._begun.discard(job.number)
+        console().print(f"{title(job)}: {reason}; it will go on where it was", markup=False)
+
     def update(self, outcomes: Mapping[str, Outcome]) -> None:
-        """Draw anew."""
+        """Say which jobs have begun, and draw anew."""
+        for job in self._jobs:
+            if outcomes[job.name].state == "running" and job.number not in self._begun:
+                self._begun.add(job.number)
+                console().print(f"{title(job)} ...", markup=False)
         if not console().is_terminal:
             return
         ended = sum(outcome.state in ("finished", "failed") for outcome in outcomes.values())

@@ -10,7 +10,8 @@ from finetune.report.correlation import Correlation
 from finetune.report.entries import Entry
 from finetune.report.limits import Limits
 
-_SURE, _LIKELY = 0.95, 0.8
+_LIKELY = 0.8  # share of the draws from which a lead within noise is likely
+_NAMED = 4  # candidates named in one sentence
 _NEAR = 0.01  # of a figure: closer than that is near
 _CHEAPER = 0.8  # share of a cost from which a cheaper candidate is worth a sentence
 
@@ -50,27 +51,29 @@ def _figure(entry: Entry, primary: str) -> str:
 
 
 def _how_sure(scored: Sequence[Entry], certainty: Certainty, best: int, among: list[int], primary: str) -> list[str]:
-    """Sentences about the lead of the best of some."""
+    """Sentences about the lead of the best of some. One rule decides: a lead is sure where no other candidate is within noise."""
     if not certainty.known:
         return ["How sure that is cannot be told: there is one seed each, and no saved detections."]
+    noise = sorted(certainty.within_noise(best, among), key=lambda row: -certainty.means[row])
     share = certainty.first_share(best, among)
-    noise = certainty.within_noise(best, among)
-    level = "That is sure" if share >= _SURE else "That is likely, not sure" if share >= _LIKELY else "That is not settled"
-    level = level if certainty.from_seeds else level.replace("That is", "As far as pictures go, that is")
-    sentences = [f"{level}: with {certainty.sources} drawn anew, {scored[best].name} comes first in {share:.0%} of the draws."]
+    level = "sure" if not noise else "likely, but not sure" if share >= _LIKELY else "not settled"
+    that = "That is" if certainty.from_seeds else "As far as pictures go, that is"
+    sentences = [f"{that} {level}: with {certainty.sources} drawn anew, {scored[best].name} comes first in {_share(share)} of the draws."]
     if not certainty.from_seeds:
         sentences.append("Each candidate has one seed only: what another seed would change is not in this figure, so it is too sure.")
     if noise:
-        named = sorted(noise, key=lambda row: -certainty.means[row])
-        shown = ", ".join(f"{scored[row].name} ({scored[row].mean:.3f})" for row in named[:4]) + (f" and {len(named) - 4} more" if len(named) > 4 else "")
-        sentences.append(f"Within noise of it: {shown}.")
-        sentences += _cheaper(scored, best, noise)
-    else:
-        second = max((row for row in among if row != best), key=lambda row: certainty.means[row], default=None)
-        if second is not None:
-            low, high = certainty.difference(best, second)
-            sentences.append(f"The next one, {scored[second].name}, is {certainty.means[best] - certainty.means[second]:.3f} {primary} behind (95%: {low:.3f} to {high:.3f}).")
+        shown = ", ".join(f"{scored[row].name} ({scored[row].mean:.3f})" for row in noise[:_NAMED]) + (f" and {len(noise) - _NAMED} more" if len(noise) > _NAMED else "")
+        sentences.append(f"The lead over {shown} may be chance.")
+        return [*sentences, *_cheaper(scored, best, noise)]
+    second = max((row for row in among if row != best), key=lambda row: certainty.means[row])
+    low, high = certainty.difference(best, second)
+    sentences.append(f"The next one, {scored[second].name}, is {certainty.means[best] - certainty.means[second]:.3f} {primary} behind (95%: {low:.3f} to {high:.3f}).")
     return sentences
+
+
+def _share(share: float) -> str:
+    """A share of the draws, which are too few to call anything certain."""
+    return "more than 99%" if share > 0.995 else "less than 1%" if share < 0.005 else f"{share:.0%}"
 
 
 def _cheaper(scored: Sequence[Entry], best: int, noise: Sequence[int]) -> list[str]:
@@ -106,8 +109,8 @@ def _under_limit(scored: Sequence[Entry], certainty: Certainty, limits: Limits, 
         sentence += f" Its slowest twentieth ({p95:.3g} ms and more) is over the limit."
     if len(rows) > 1 and certainty.known:
         noise = certainty.within_noise(best, rows)
-        share = f"first in {certainty.first_share(best, rows):.0%} of the draws among {len(rows)} that keep it"
-        sentence += f" It comes {share}" + (f"; within noise: {', '.join(scored[row].name for row in noise[:4])}." if noise else ".")
+        sentence += f" Among the {len(rows)} that keep it, it comes first in {_share(certainty.first_share(best, rows))} of the draws"
+        sentence += f"; its lead over {', '.join(scored[row].name for row in noise[:_NAMED])} may be chance." if noise else ": that is sure."
     elif len(rows) == 1:
         sentence += " It is the only one that keeps it."
     return entry.name, sentence + missing

@@ -80,7 +80,7 @@ def _column(values: Sequence[float | None]) -> np.ndarray[Any, np.dtype[np.float
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def drawings(folder: Path, contents: Contents) -> dict[str, Any]:
+def drawings(folder: Path, contents: Contents, pictures: int) -> dict[str, Any]:
     """The plots, pictures and errors of the page."""
     comparison, scored = contents.comparison, contents.scored
     limits = {"latency": contents.limits.latency_ms, "params": contents.limits.params}
@@ -90,6 +90,6 @@ def drawings(folder: Path, contents: Contents) -> dict[str, Any]:
     return {
         "plots": [plot for cost in COSTS if (plot := accuracy_plot(scored, cost, primary, limits.get(cost))) is not None],
         "curves": [curve for curve in curves if curve is not None],
-        "pictures": compare_pictures(folder, truth, contents.entries, contents.notes) if truth is not None else [],
+        "pictures": compare_pictures(folder, truth, contents.entries, contents.notes, pictures) if truth is not None else [],
         "errors": error_rows(contents.entries, truth) if truth is not None else [],
     }

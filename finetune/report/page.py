@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +20,7 @@ from finetune.report.contents import Contents, drawings, gather_contents
 from finetune.report.error_view import BOX_KINDS, WORD_KINDS, meanings
 from finetune.report.limits import Limits
 from finetune.report.shown_text import without_paths
+from finetune.report.side_by_side import MOST_PICTURES
 from finetune.report.table import csv_text, markdown_table, page_rows, shown_columns
 from finetune.run_folder import write_atomic
 
@@ -27,12 +28,14 @@ REPORT_SCHEMA = 1
 PAGE, VALUES, TABLE, TEXT = "report.html", "report.json", "report.csv", "report.md"
 
 
-def write_report(folder: str | Path, limits: Limits | None = None) -> Path:
+def write_report(folder: str | Path, limits: Limits | None = None, pictures: int = MOST_PICTURES, attribution: str | None = None) -> Path:
     """Write the report of a comparison into its folder; a former one is replaced.
 
     Args:
         folder: Of the comparison, finished or not.
         limits: What the user's device allows.
+        pictures: On the page, at most.
+        attribution: Who made the pictures and under which licence; None is what the comparison says.
 
     Returns:
         The page. Beside it lie report.json, report.csv and report.md.
@@ -45,8 +48,10 @@ def write_report(folder: str | Path, limits: Limits | None = None) -> Path:
     if not root.is_dir():
         raise UsageError(f"{root} is not the folder of a comparison: give the one that finetune compare wrote")
     comparison = _clean(load_comparison(root))
+    if attribution is not None:
+        comparison = replace(comparison, data=replace(comparison.data, attribution=attribution))
     contents = gather_contents(root, comparison, limits or Limits())
-    drawn = drawings(root, contents)
+    drawn = drawings(root, contents, pictures)
     texts = {PAGE: _page(contents, drawn), VALUES: _json(contents, drawn), TABLE: csv_text(contents.columns, contents.entries), TEXT: _markdown(contents)}
     for name, text in texts.items():
         write_atomic(root / name, partial(Path.write_text, data=text, encoding="utf-8"))
@@ -140,6 +145,7 @@ def _markdown(contents: Contents) -> str:
         "\n".join(f"- {sentence}" for _, _, sentence in contents.correlations),
         "Failed or missing:\n\n" + "\n".join(failed) if failed else "",
         f"{comparison.primary} by {comparison.protocols[0]} on {comparison.scored_split} of {comparison.data.name} (fingerprint {comparison.data.fingerprint}), {comparison.device}.",
+        f"Pictures: {comparison.data.attribution}" if comparison.data.attribution else "",
         f"```sh\n{comparison.command}\n```" if comparison.command else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

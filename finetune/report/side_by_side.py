@@ -21,12 +21,12 @@ _LONGEST = 480
 _MOST_BYTES = 1_900_000  # of all pictures, as text
 
 
-def embed_pictures(folder: Path, truth: Truth, notes: list[str]) -> dict[int, dict[str, Any]]:
+def embed_pictures(folder: Path, truth: Truth, notes: list[str], most: int = MOST_PICTURES) -> dict[int, dict[str, Any]]:
     """Copies of pictures as JPEG in text, downscaled: picture index to source and size of the original; no more than the page may weigh."""
     embedded: dict[int, dict[str, Any]] = {}
     size = 0
     for index, picture in enumerate(truth.pictures):
-        if picture.copy is None or len(embedded) == MOST_PICTURES:
+        if picture.copy is None or len(embedded) >= most:
             continue
         file = (folder / picture.copy).resolve()
         try:
@@ -49,7 +49,7 @@ def embed_pictures(folder: Path, truth: Truth, notes: list[str]) -> dict[int, di
     return embedded
 
 
-def compare_pictures(folder: Path, truth: Truth, entries: Sequence[Entry], notes: list[str]) -> list[dict[str, Any]]:
+def compare_pictures(folder: Path, truth: Truth, entries: Sequence[Entry], notes: list[str], most: int = MOST_PICTURES) -> list[dict[str, Any]]:
     """One row a picture, those first where the candidates differ most: the truth, then a panel a candidate.
 
     Each candidate is shown by its run with the middle score, at the score where its F1 over the whole split is best.
@@ -59,7 +59,7 @@ def compare_pictures(folder: Path, truth: Truth, entries: Sequence[Entry], notes
     if not judged:
         return []
     rows = []
-    for index, picture in embed_pictures(folder, truth, notes).items():
+    for index, picture in embed_pictures(folder, truth, notes, most).items():
         objects = np.flatnonzero(truth.shapes.image == index)
         panels = [_panel(entry, verdict, truth, index, objects) for entry, verdict in judged]
         shares = np.mean([verdict["reached"][objects] for _, verdict in judged], axis=0) if len(objects) else np.zeros(0)

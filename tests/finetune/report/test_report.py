@@ -60,6 +60,18 @@ def test_the_page_is_whole_and_small(boxes: Path) -> None:
     assert page.count("data:image/jpeg") == 6
 
 
+def test_pictures_are_attributed_and_no_more_than_asked(tmp_path: Path) -> None:
+    folder = make_comparison(tmp_path / "c")
+    write_report(folder, pictures=2, attribution="Cells & Sons <b>, MIT")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") == 2
+    assert "Pictures: Cells &amp; Sons &lt;b&gt;, MIT." in page
+    assert "Pictures: Cells & Sons <b>, MIT" in (folder / "report.md").read_text(encoding="utf-8")
+    assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["data"]["attribution"] == "Cells & Sons <b>, MIT"
+    write_report(folder, pictures=0)
+    assert "data:image/jpeg" not in (folder / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [
