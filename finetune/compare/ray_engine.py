@@ -13,6 +13,7 @@ from typing import Any
 
 from backbones.errors import FinetuneError, UsageError
 from finetune.compare.engines import Ended, describe_end, start_child
+from finetune.stopping import take_signals
 
 _RETRIES = 3  # of a task whose worker or machine was lost
 _SLOTS = 10_000  # Ray itself keeps the tasks that wait
@@ -63,6 +64,7 @@ class RayEngine:
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UsageError(f"--ray-address {address}: no cluster there ({str(error).splitlines()[0]}); start one with: ray start --head") from error
+        take_signals()  # Ray has put its own handler of SIGTERM in place
         resources = ray.cluster_resources()
         nodes, cores = len([node for node in ray.nodes() if node["Alive"]]), int(resources.get("CPU", 0))
         if gpus is None:

@@ -16,6 +16,7 @@ from finetune.compare.record import Comparison
 from finetune.compare.types import Candidate, ComparedRun
 from finetune.console import console
 
+_TABLE_WIDTH = 160
 _WORDS = {"time": "timed run", "rate": "trial of a rate", "train": "run", "score": "added run"}
 
 
@@ -105,6 +106,8 @@ def print_comparison(comparison: Comparison) -> None:
         cells = [f"{statistics.mean(figures):.4f}" if figures else "-", spread, str(len(runs)), str(candidate.epochs or "-"), f"{candidate.lr:g}" if candidate.lr else "-"]
         cells += [f"{statistics.mean(seconds):.0f}" if seconds else "-", f"{candidate.params / 1e6:.2f}M" if candidate.params else "-", f"{latency:.1f}" if latency else "-"]
         table.add_row(escape(candidate.name), *cells)
+    if not console().is_terminal:
+        console().width = _TABLE_WIDTH  # Rich gives a pipe 80 columns, which cuts titles and names
     console().print(table)
     for run in comparison.runs:
         if run.state == "failed":

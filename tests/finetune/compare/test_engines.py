@@ -55,9 +55,9 @@ def parent_of(process: int) -> int:
 
 
 def in_the_middle(out: Path) -> int | None:
-    """The process of a job that has finished an epoch and not all of them."""
+    """The process of a job that has finished an epoch and has more than half of them before it."""
     for process, job in job_processes(out).items():
-        names = [file.parent.name for file in out.glob("runs/*/metrics.csv") if 2 <= len(file.read_text().splitlines()) < EPOCHS]
+        names = [file.parent.name for file in out.glob("runs/*/metrics.csv") if 2 <= len(file.read_text().splitlines()) <= EPOCHS // 2]
         if any(job_names(out)[job] == name for name in names):
             return process
     return None
@@ -160,7 +160,8 @@ def test_ray_gives_the_job_of_a_lost_machine_and_of_a_lost_worker_to_another(set
     machine = parent_of(parent_of(process))  # the raylet, over the worker that runs the task
     assert "raylet" in Path(f"/proc/{machine}/cmdline").read_text()
     first = job_names(out)[job_processes(out)[process]]
-    os.kill(machine, signal.SIGKILL)
+    for lost in (machine, parent_of(process), process):
+        os.kill(lost, signal.SIGKILL)
     wait_for(lambda: process not in job_processes(out), driver)
     process = wait_for(lambda: in_the_middle(out), driver)
     second = job_names(out)[job_processes(out)[process]]
@@ -189,11 +190,19 @@ def test_a_killed_driver_of_ray_goes_on_where_it_was(settings: Path, reference: 
 
 @pytest.mark.slow
 @needs_ray
-def test_ray_without_an_address_starts_a_cluster_here_and_ends_it(settings: Path, reference: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_without_an_address_starts_a_cluster_here_and_a_stopped_driver_takes_it_down(settings: Path, reference: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # none means none, whatever else is known
-    said = finish(start(settings, tmp_path / "cmp", "--engine", "ray"))
-    assert results(tmp_path / "cmp") == reference
-    assert "ray, 1 node with " in json.loads((tmp_path / "cmp" / "comparison.json").read_text())["engine"]
+    out = tmp_path / "cmp"
+    driver = start(settings, out, "--engine", "ray")
+    wait_for(lambda: in_the_middle(out), driver)
+    driver.terminate()
+    said = driver.communicate(timeout=PATIENCE)[0]
+    assert driver.returncode == 143
+    assert f"stopped; go on with: finetune compare --out {out}" in said.splitlines()[-1]
+    wait_for(lambda: not job_processes(out))
+    said += finish(start(settings, out, "--engine", "ray"))
+    assert results(out) == reference
+    assert "ray, 1 node with " in json.loads((out / "comparison.json").read_text())["engine"]
     assert "WARNING" not in said
     assert "authentication" not in said
 
