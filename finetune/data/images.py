@@ -59,8 +59,8 @@ def read_image(path: Path | str, channels: int = 3, frame_hw: tuple[int, int] | 
         path: JPEG, PNG, WebP, TIFF, BMP, or anything else that Pillow opens; the first frame of several.
         channels: 3 for RGB, 1 for grey (ITU-R 601 luma).
         frame_hw: Height and width that annotations declare; where only the picture before EXIF rotation has this size, it is not rotated.
-
-        shrink: 2 or 4 lets a JPEG whose sides are multiples of it be decoded at 1/shrink, in a third of the time; others come whole.
+        shrink: 2 or 4 gives a picture of H // shrink by W // shrink. A JPEG whose sides are multiples of it is decoded at this size, in a
+            third of the time; areas of others are averaged.
 
     Returns:
         [H, W, channels] uint8, contiguous.
@@ -82,7 +82,7 @@ def read_image(path: Path | str, channels: int = 3, frame_hw: tuple[int, int] | 
         raise DataError(_unreadable(path, error)) from error
     if pixels.shape[2] != channels:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[:, :, None] if channels == 1 else np.repeat(pixels, 3, axis=2)  # type: ignore[assignment]
-    return np.ascontiguousarray(_upright(pixels, rotate))
+    return np.ascontiguousarray(_upright(_shrunk(pixels, header.stored_hw, shrink), rotate))
 
 
 def check_images(paths: Sequence[Path]) -> list[ImageHeader]:
@@ -185,6 +185,17 @@ def _pixels(picture: Image.Image, channels: int) -> NDArray[np.uint8]:
         return np.clip(np.rint(np.nan_to_num(values * unit)), 0, 255).astype(np.uint8)[:, :, None]
     pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _shrunk(pixels: NDArray[np.uint8], stored_hw: tuple[int, int], shrink: int) -> NDArray[np.uint8]:
+    """[H // shrink, W // shrink, C], which pixels that were decoded small are already."""
+    small_hw = shrunk_hw(stored_hw, shrink)
+    return pixels if pixels.shape[:2] == small_hw else cv2.resize(pixels, small_hw[::-1], interpolation=cv2.INTER_AREA).reshape(*small_hw, pixels.shape[2])  # type: ignore[return-value]
+
+
+def shrunk_hw(picture_hw: tuple[int, int], shrink: int) -> tuple[int, int]:
+    """Height and width of a picture that is read with ``shrink``."""
+    return max(1, picture_hw[0] // shrink), max(1, picture_hw[1] // shrink)
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

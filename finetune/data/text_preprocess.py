@@ -70,8 +70,12 @@ class TextPreprocess:
         resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, self.channels)
         if (height, width) != input_hw:
             resized = cv2.copyMakeBorder(resized, 0, input_hw[0] - height, 0, input_hw[1] - width, cv2.BORDER_CONSTANT, value=0).reshape(*input_hw, self.channels)
+        return to_tensor(resized), self.affine(picture_hw)  # type: ignore[arg-type]
+
+    def affine(self, picture_hw: tuple[int, int]) -> Affine:
+        """The map from picture to input pixels of a picture of ``picture_hw``."""
         ratio = self.ratio(picture_hw)
-        return to_tensor(resized), (ratio, 0.0, 0.0, 0.0, ratio, 0.0)  # type: ignore[arg-type]
+        return ratio, 0.0, 0.0, 0.0, ratio, 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Primitives only, for JSON and checkpoints."""

@@ -6,9 +6,12 @@ import importlib
 import json
 import os
 import resource
+import select
+import signal
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +61,11 @@ class DifferentResultsError(RuntimeError):
     """The sides do not compute the same."""
 
 
-def race(plans: Mapping[str, Plan], rounds: int, tolerance: float | None, warmup: int = 2) -> dict[str, Times]:
+class TooSlowError(RuntimeError):
+    """A side was not ready in time."""
+
+
+def race(plans: Mapping[str, Plan], rounds: int, tolerance: float | None, warmup: int = 2, minutes: float | None = None) -> dict[str, Times]:
     """Time sides in turns, after a check that they compute the same.
 
     Args:
@@ -66,12 +73,19 @@ def race(plans: Mapping[str, Plan], rounds: int, tolerance: float | None, warmup
         rounds: Timed rounds of each side; the order changes from round to round.
         tolerance: Largest difference of results, relative from 1 on, absolute below; None compares nothing.
         warmup: Rounds before, not counted.
+        minutes: Time that each side has to get ready, one after the other; None lets all get ready at once, however long that takes.
 
     Raises:
         DifferentResultsError: Results differ by more.
+        TooSlowError: A side was not ready within ``minutes``.
     """
-    workers = {name: _Worker(plan) for name, plan in plans.items()}
+    workers: dict[str, _Worker] = {}
     try:
+        for name, plan in plans.items():
+            workers[name] = _Worker(plan)
+            if minutes is not None:
+                seconds_taken = workers[name].wait_ready(name, minutes)
+                print(f"{name}: ready after {seconds_taken:.0f} s", file=sys.stderr, flush=True)
         results = {name: worker.ask("result") for name, worker in workers.items()}
         if tolerance is not None:
             _check(results, tolerance)
@@ -109,7 +123,25 @@ class _Worker:
     def __init__(self, plan: Plan) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "tools"), str(ROOT))), **plan.environment}
         words = [sys.executable, "-c", "from bench.race import serve; serve()", json.dumps([plan.module, plan.side, dict(plan.settings)])]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+
+    def wait_ready(self, name: str, minutes: float) -> float:
+        """Seconds until the side is built.
+
+        Raises:
+            TooSlowError: It took longer; its process and what that started (compilers) are ended.
+        """
+        started = time.monotonic()
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("no pipes")
+        self._process.stdin.write("peak\n")
+        self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], 60 * minutes)[0]:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            raise TooSlowError(f"{name} not ready within {minutes:g} minutes")
+        if not self._process.stdout.readline():
+            raise RuntimeError(f"a side ended with code {self._process.wait()}; see its message above")
+        return time.monotonic() - started
 
     def ask(self, word: str) -> Any:
         """Send a word, wait for the answer."""

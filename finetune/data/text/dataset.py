@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,10 +13,10 @@ from torch.utils.data import Dataset
 
 from detectors.types import ImageMeta, TextTarget
 from finetune.data.dataset import SampleKey
-from finetune.data.images import read_image
 from finetune.data.packed import PackedStrings
 from finetune.data.preprocess import Affine, to_tensor
 from finetune.data.text.checks import LEAST_LETTERS
+from finetune.data.text.crop_pictures import CropPictures
 from finetune.data.text.found_characters import FoundCharacters, KnownCharacters, known_characters
 from finetune.data.text.geometry import LEVELS, is_whole, random_crop, random_linear, seen
 from finetune.data.text.quads import Quads, letter_sizes, map_points, mend
@@ -50,7 +49,7 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
     ) -> None:
         self.split, self.preprocess, self.augment, self.seed = split, preprocess, augment, seed
         self.crop_hw, self.pad, self.epoch = crop_hw, pad, 0
-        self._paths = PackedStrings([str(path) for path in split.paths])
+        self.pictures = CropPictures(split.paths, split.original_hw, preprocess, augment)
         self._image_ids = PackedStrings(split.image_ids)
         self._texts = PackedStrings([text.encode("utf-8", "replace").decode() for text in split.texts])
         self._letters = np.array([len(text.replace(" ", "")) for text in split.texts], np.int64)
@@ -80,14 +79,14 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         epoch, rank, index = key if isinstance(key, tuple) else (self.epoch, 0, key)
         if self._colour is not None:
             return self._crop(np.random.default_rng((self.seed, epoch, rank, index)), index)
-        hw = self._picture_hw(index)
         rows = np.arange(self.split.offsets[index], self.split.offsets[index + 1])
         if self._windows:
             affine = self._windows[index]
             covered = map_points(self._quads[rows[self.split.ignore[rows]]], affine)
-            tensor = to_tensor(cover_words(draw_crop(self._paths[index], hw, affine, self.crop_hw, self.preprocess.channels, self.pad), covered))
+            tensor = to_tensor(cover_words(self.pictures.crop(index, affine, self.crop_hw, self.pad), covered))
         else:
-            tensor, affine = self.preprocess.apply(read_image(self._paths[index], self.preprocess.channels, hw))
+            planes, affine = self.pictures.whole(index)
+            tensor = torch.from_numpy(planes)
         quads = map_points(self._quads[rows], affine)
         target = self._target(rows, quads, self.split.ignore[rows] | self._empty[rows], known_characters(self.split, rows, self._found), affine)
         return tensor, target, self._meta(index, (tensor.shape[1], tensor.shape[2]), affine)
@@ -96,12 +95,12 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         """An augmented crop, drawn in one resampling step."""
         from finetune.data.transforms import recolour
 
-        limits, hw = LEVELS[self.augment], self._picture_hw(index)
+        limits, hw = LEVELS[self.augment], self.pictures.hw(index)
         rows = np.arange(self.split.offsets[index], self.split.offsets[index + 1])
         rows = rows[~self._empty[rows]]
         linear = random_linear(rng, limits, self.preprocess.ratio(hw))
         affine = random_crop(rng, limits, linear, hw, self.crop_hw, self._quads[rows], self.split.ignore[rows])
-        image = draw_crop(self._paths[index], hw, affine, self.crop_hw, self.preprocess.channels, self.pad)
+        image = self.pictures.crop(index, affine, self.crop_hw, self.pad)
         quads = map_points(self._quads[rows], affine)
         share = seen(quads, self.crop_hw)
         there = share > _HARDLY
@@ -121,30 +120,5 @@ class TextDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         chars = torch.from_numpy(map_points(known.quads, affine).astype(np.float32))
         return replace(words, char_quads=chars, char_words=torch.from_numpy(known.words), word_confidence=None if self._found is None else torch.from_numpy(known.confidence))
 
-    def _picture_hw(self, index: int) -> tuple[int, int]:
-        height, width = self.split.original_hw[index].tolist()
-        return height, width
-
     def _meta(self, index: int, input_hw: tuple[int, int], affine: Affine) -> ImageMeta:
-        return ImageMeta(self._image_ids[index], self._paths[index], self._picture_hw(index), input_hw, affine)
-
-
-def draw_crop(path: str, picture_hw: tuple[int, int], affine: Affine, crop_hw: tuple[int, int], channels: int, pad: int) -> NDArray[np.uint8]:
-    """Read a picture and draw it through an affine: [crop_h, crop_w, channels] uint8.
-
-    A picture that shrinks to less than half is shrunk by whole numbers first (JPEG while it is decoded), so that no pixel is skipped.
-    """
-    a, b, tx, c, d, ty = affine
-    times = int(1 / np.sqrt(abs(a * d - b * c)))
-    image = read_image(path, channels, picture_hw, 4 if times >= 4 else 2 if times >= 2 else 1)
-    height, width = image.shape[:2]
-    left = int(1 / np.sqrt(abs(a * d - b * c)) * height / picture_hw[0])
-    if left >= 2:
-        small = max(1, height // left), max(1, width // left)
-        image = cv2.resize(image, small[::-1], interpolation=cv2.INTER_AREA).reshape(*small, channels)  # type: ignore[assignment]
-    x, y = picture_hw[1] / image.shape[1], picture_hw[0] / image.shape[0]
-    linear = np.array([[a * x, b * y], [c * x, d * y]])
-    shift = np.array([tx, ty]) + linear.sum(1) / 2 - 0.5  # OpenCV counts from the centres of pixels
-    matrix = np.concatenate([linear, shift[:, None]], axis=1)
-    drawn = cv2.warpAffine(image, matrix, crop_hw[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(pad,) * channels)
-    return drawn.reshape(*crop_hw, channels)  # type: ignore[return-value]
+        return ImageMeta(self._image_ids[index], self.pictures.path(index), self.pictures.hw(index), input_hw, affine)

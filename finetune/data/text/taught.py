@@ -15,10 +15,9 @@ from torch.utils.data import Dataset
 from backbones.errors import DataError
 from detectors.types import ImageMeta, TextTarget
 from finetune.data.dataset import SampleKey
-from finetune.data.packed import PackedStrings
 from finetune.data.preprocess import Affine, to_tensor
 from finetune.data.teacher_store import TaughtPicture, TeacherStore
-from finetune.data.text.dataset import draw_crop
+from finetune.data.text.crop_pictures import CropPictures
 from finetune.data.text.geometry import LEVELS, random_crop, random_linear
 from finetune.data.text_preprocess import TextPreprocess
 
@@ -49,7 +48,7 @@ class TaughtDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         self._taught = [taught for taught in store.done if taught.maps]
         if not self._taught:
             raise DataError(f"{store.folder}: the store has no pictures that could be read; make it again with finetune distill")
-        self._paths = PackedStrings([taught.picture for taught in self._taught])
+        self.pictures = CropPictures(self.paths, np.array([taught.hw for taught in self._taught], np.int32), preprocess, augment)
         self._quads = [np.array(taught.quads, np.float64).reshape(-1, 4, 2) for taught in self._taught]
         self._colour = build_colour(augment, grey=preprocess.channels == 1)
 
@@ -69,10 +68,10 @@ class TaughtDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         taught, limits, quads = self._taught[index], LEVELS[self.augment], self._quads[index]
         linear = random_linear(rng, limits, self.preprocess.ratio(taught.hw))
         affine = random_crop(rng, limits, linear, taught.hw, self.crop_hw, quads, np.zeros(len(quads), np.bool_))
-        image = draw_crop(self._paths[index], taught.hw, affine, self.crop_hw, self.preprocess.channels, 0)
+        image = self.pictures.crop(index, affine, self.crop_hw, 0)
         maps = torch.from_numpy(self._maps(taught, affine))
         target = TextTarget(torch.zeros(0, 4, 2), torch.zeros(0, dtype=torch.bool), (), maps=maps)
-        meta = ImageMeta(f"{self.store.folder.name}/{index}", self._paths[index], taught.hw, self.crop_hw, affine)
+        meta = ImageMeta(f"{self.store.folder.name}/{index}", taught.picture, taught.hw, self.crop_hw, affine)
         return to_tensor(recolour(self._colour, rng, image)), target, meta
 
     def _maps(self, taught: TaughtPicture, affine: Affine) -> NDArray[np.float32]:
