@@ -14,6 +14,7 @@ from finetune.evaluation import TEXT_PROTOCOLS, check_protocol, create_evaluator
 from finetune.evaluation.predictions import read_predictions
 from finetune.evaluation.submission import check_submission
 from finetune.evaluation.tables import print_result, result_to_json
+from finetune.evaluation.text_iou import TextIouEvaluator
 from finetune.evaluation.text_scoring import read_files_to_score, text_protocols
 from finetune.evaluation.truth import load_truth
 from finetune.options import EvaluateOptions
@@ -115,7 +116,7 @@ def _explain(result: EvalResult, options: EvaluateOptions, loaded: LoadedRun, tr
 
 
 def _report(evaluators: Sequence[Evaluator], truth: BoxSplit | TextSplit, conditions: Sequence[str]) -> list[EvalResult]:
-    results = [evaluator.evaluate() for evaluator in evaluators]
+    results = [replace(evaluator.evaluate(), by_height=evaluator.by_height() if isinstance(evaluator, TextIouEvaluator) else ()) for evaluator in evaluators]
     results = [replace(result, conditions=(*result.conditions, *conditions)) if result.conditions else result for result in results]
     for result in results:
         print_result(result, truth, conditions)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from detectors.types import ImageMeta
     from finetune.evaluation.store import State
+    from finetune.evaluation.text_heights import HeightRow
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class EvalResult:
 
     ``per_class`` maps a class name to its figures (for example {"AP": 0.5, "AP50": 0.8}).
     ``notes`` are sentences for the reader: why a figure is n/a, what a zero probably means. ``per_image`` maps an image id to its
-    figures and counts, where the protocol has such. ``conditions`` say what the figures depend on besides data: thresholds of the protocol.
+    figures and counts, where the protocol has such. ``by_height`` is what became of words, by their height. ``conditions`` say what the figures depend on besides data: thresholds of the protocol.
     """
 
     protocol: str
@@ -27,6 +28,7 @@ class EvalResult:
     notes: tuple[str, ...] = ()
     per_image: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
+    by_height: tuple[HeightRow, ...] = ()
 
 
 class Evaluator(Protocol):

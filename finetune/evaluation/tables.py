@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from finetune.console import console
+from finetune.evaluation.text_heights import height_table, rows_to_json
 
 if TYPE_CHECKING:
     from finetune.data.types import BoxSplit, TextSplit
@@ -40,6 +41,8 @@ def result_to_json(result: EvalResult) -> dict[str, Any]:
     content: dict[str, Any] = {"protocol": result.protocol, "values": dict(result.values), "per_class": {name: dict(figures) for name, figures in result.per_class.items()}}
     if result.conditions:
         content["conditions"] = list(result.conditions)
+    if result.by_height:
+        content["by_height"] = rows_to_json(result.by_height)
     if result.per_image:
         content["per_image"] = {image_id: dict(figures) for image_id, figures in result.per_image.items()}
     return content
@@ -62,6 +65,8 @@ def print_result(result: EvalResult, split: BoxSplit | TextSplit, conditions: Se
     console().print()
     if result.per_class:
         console().print(_class_table(result, split))
+    if result.by_height:
+        console().print(height_table(result.by_height))
     for note in result.notes:
         console().print(f"note: {note}", markup=False)
     console().print()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from finetune.evaluation.outlines import Outlines
 from finetune.evaluation.polygon_area import areas, intersections
 from finetune.evaluation.text_evaluator import TextEvaluator, TextMatches, touching_pairs, truth_polygons
+from finetune.evaluation.text_heights import HeightRow, rows_by_height
 from finetune.evaluation.text_store import TextRows
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class TextIouEvaluator(TextEvaluator):
         iou = np.divide(common, union, out=np.zeros_like(common), where=union != 0)
         right = ~ignorable & (iou > self.iou_threshold) & ~ignored[detections]
         return self._counted(truths[right], detections[right], ignored)
+
+    def by_height(self) -> tuple[HeightRow, ...]:
+        """What became of the words, by their height in pixels of the original pictures."""
+        rows = self.ranked_rows()
+        return rows_by_height(self.split, rows, self.match(rows))
 
     def _may_match(self, both: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Where an intersection of up to ``both`` could give an IoU above the threshold, ``total`` being the sum of both areas."""
