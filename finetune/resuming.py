@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,12 +18,15 @@ from finetune.data import DataSplits
 from finetune.run_folder import RunFolder, clear_temporary, package_versions
 from finetune.run_lock import run_lock
 
+if TYPE_CHECKING:
+    from finetune.data.text.mix import Source
+
 _STATE = "Checkpoints"  # where the callback's state stands in a checkpoint
 
 
-def data_facts(splits: DataSplits) -> dict[str, Any]:
-    """What must not change under a run: classes in label order, and the fingerprint of the training split."""
-    return {"classes": list(splits.class_names), "fingerprint": splits.fingerprint}
+def data_facts(splits: DataSplits, sources: Sequence[Source] = ()) -> dict[str, Any]:
+    """What must not change under a run: classes in label order, and the fingerprints of the training split and of the sources of ``data.mix``."""
+    return {"classes": list(splits.class_names), "fingerprint": splits.fingerprint, "sources": {source.name: source.fingerprint for source in sources}}
 
 
 @contextmanager
@@ -81,24 +84,26 @@ class SavedState:
             start = f"resuming {folder.root} after epoch {self.finished} of {config.train.epochs}"
         return [start, *changed_versions(folder)]
 
-    def check_data(self, splits: DataSplits) -> list[str]:
+    def check_data(self, splits: DataSplits, sources: Sequence[Source] = ()) -> list[str]:
         """Compare the data with those of the run.
 
         Returns:
-            A line when images or boxes have changed.
+            Lines where images, boxes or words have changed.
 
         Raises:
             DataError: The classes have changed.
         """
         if not self.data:
             return []
-        now, before = data_facts(splits), self.data
+        now, before = data_facts(splits, sources), self.data
         if now["classes"] != before["classes"]:
             raise DataError(
                 f"the classes of {splits.name} have changed since the run began ({', '.join(before['classes'])} -> {', '.join(now['classes'])}): put the data back as they were, or start a new run"
             )
         changed = now["fingerprint"] != before["fingerprint"]
-        return ["the training images or boxes have changed since the run began: it goes on with those that are there now"] if changed else []
+        lines = ["the training images or boxes have changed since the run began: it goes on with those that are there now"] if changed else []
+        others = [name for name, fingerprint in now["sources"].items() if before.get("sources", {}).get(name, fingerprint) != fingerprint]
+        return [*lines, *(f"data.mix: the samples of {name} have changed since the run began: it goes on with those that are there now" for name in others)]
 
 
 def changed_versions(folder: RunFolder) -> list[str]:

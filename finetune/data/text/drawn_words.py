@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from torch.utils.data import Dataset
 
 from detectors.types import ImageMeta, TextTarget
 from finetune.data.dataset import SampleKey
+from finetune.data.held_out import HeldOut
 from finetune.data.preprocess import to_tensor
 from finetune.data.text.checks import LEAST_LETTERS
 from finetune.data.text.quads import letter_sizes
@@ -26,14 +29,25 @@ class DrawnWords(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
         seed: Which pictures.
         backgrounds: Folder of photographs without text; None draws them.
         channels: 3 (RGB) or 1 (grey).
+        held_out: Photographs that must not be used.
 
     Raises:
         UsageError, DataError: As for ``WordPictures``.
     """
 
-    def __init__(self, size_hw: tuple[int, int], seed: int = 0, backgrounds: str | None = None, channels: int = 3) -> None:
+    def __init__(self, size_hw: tuple[int, int], seed: int = 0, backgrounds: str | None = None, channels: int = 3, held_out: HeldOut | None = None) -> None:
         self.size_hw, self.channels = size_hw, channels
-        self._pictures = WordPictures(size_hw, seed, backgrounds=backgrounds)
+        self._pictures = WordPictures(size_hw, seed, backgrounds=backgrounds, held_out=held_out)
+
+    @property
+    def photographs(self) -> tuple[Path, ...]:
+        """What words are drawn on; none where the grounds are drawn, too."""
+        return self._pictures.grounds.photographs
+
+    @property
+    def left_out(self) -> int:
+        """How many photographs of the folder are held out."""
+        return self._pictures.grounds.left_out
 
     def __len__(self) -> int:
         return MANY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from finetune.data.held_out import HeldOut
 from finetune.data.images import check_images
 from finetune.data.mix_names import BLANK, WORDS, split_name
 from finetune.data.teacher_store import TeacherStore
+from finetune.data.text.assemble import fingerprint_of_text
 from finetune.data.text.dataset import TextDataset
 from finetune.data.text.drawn_words import DrawnWords
 from finetune.data.text.kind import load_words
@@ -42,6 +44,7 @@ class Source:
         samples: Takes SampleKeys.
         rows: [count] which of its samples may be trained on.
         note: For the user.
+        fingerprint: Equal for equal pictures and targets.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Source:
     samples: Dataset[Any]
     rows: NDArray[np.int64]
     note: str
+    fingerprint: str
 
 
 class MixedDataset(Dataset[tuple[Tensor, TextTarget, ImageMeta]]):
@@ -140,7 +144,7 @@ def build_sources(config: DataConfig, train: TextSplit | None, held_out: Sequenc
     if train is None:
         raise DataError(f"{config.root} has no training split for the {rest:.0%} that data.mix leaves to it; give the sources shares of 1 in all")
     own = TextDataset(train, preprocess, config.augment, seed, maker.crop_hw)
-    return [Source(config.root, rest, own, np.arange(len(own)), f"{len(own)} images of the training split"), *sources]
+    return [Source(config.root, rest, own, np.arange(len(own)), f"{len(own)} images of the training split", fingerprint_of_text({"train": train})), *sources]
 
 
 def source_lines(sources: Sequence[Source], total: int) -> list[str]:
@@ -160,20 +164,25 @@ class _Maker:
         """One entry of ``data.mix``."""
         kind, where = split_name(name)
         if kind == WORDS:
-            drawn = DrawnWords(self.crop_hw, seed, where or None, self.config.channels)
-            return Source(name, share, drawn, np.arange(len(drawn)), "drawn while training runs" + (f", on photographs of {where}" if where else ""))
+            drawn = DrawnWords(self.crop_hw, seed, where or None, self.config.channels, self.held_out)
+            note = "drawn while training runs" + (f", on {len(drawn.photographs)} photographs of {where}{_left_out(drawn.left_out)}" if where else "")
+            return Source(name, share, drawn, np.arange(len(drawn)), note, _hash([path.name for path in drawn.photographs]))
         if kind == BLANK:
-            split = self._without_text(where)
-            return Source(name, share, self._crops(split, seed), *self._allowed(name, split.paths, "images, taken to have no text"))
+            return self._labelled(name, share, seed, self._without_text(where), "images, taken to have no text")
         folder = expand(name)
         if TeacherStore.is_one(folder):
             store = TeacherStore.open(folder)
             taught = TaughtDataset(store, self.preprocess, self.config.augment, seed, self.crop_hw)
-            return Source(name, share, taught, *self._allowed(name, taught.paths, f"images marked by {store.facts.teacher}"))
+            rows, note = self._allowed(name, taught.paths, f"images marked by {store.facts.teacher}")
+            return Source(name, share, taught, rows, note, _hash([store.facts.fingerprint, *(path.name for path in taught.paths)]))
         if not folder.exists():
             raise UsageError(f"data.mix: {name!r} is no folder; there are: a folder made by finetune distill, a data set of words, blank:FOLDER (pictures without text), words (drawn), words:FOLDER")
         split = load_words(DataConfig(root=name, channels=self.config.channels, val=()), self.seed).get("train")
-        return Source(name, share, self._crops(split, seed), *self._allowed(name, split.paths, f"images with {len(split.quads)} words"))
+        return self._labelled(name, share, seed, split, f"images with {len(split.quads)} words")
+
+    def _labelled(self, name: str, share: float, seed: int, split: TextSplit, what: str) -> Source:
+        rows, note = self._allowed(name, split.paths, what)
+        return Source(name, share, self._crops(split, seed), rows, note, fingerprint_of_text({"train": split}))
 
     def _crops(self, split: TextSplit, seed: int) -> TextDataset:
         return TextDataset(split, self.preprocess, self.config.augment, seed, self.crop_hw)
@@ -191,5 +200,12 @@ class _Maker:
         rows = np.flatnonzero(self.held_out.allow(paths))
         if not len(rows):
             raise DataError(f"data.mix: all pictures of {name} are in the validation or test split of {self.config.root}; take it out, or name others")
-        out = len(paths) - len(rows)
-        return rows, f"{len(rows)} {what}" + (f" ({out} more are in val or test: left out)" if out else "")
+        return rows, f"{len(rows)} {what}{_left_out(len(paths) - len(rows))}"
+
+
+def _left_out(number: int) -> str:
+    return f" ({number} more are in val or test: left out)" if number else ""
+
+
+def _hash(facts: Sequence[str]) -> str:
+    return hashlib.sha256(repr(list(facts)).encode("utf-8", "surrogatepass")).hexdigest()[:16]

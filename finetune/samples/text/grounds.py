@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backbones.errors import DataError, UsageError
 from finetune.data.file_listing import IMAGE_SUFFIXES
+from finetune.data.held_out import HeldOut
 from finetune.data.images import read_image
 from finetune.samples.text.colours import muted
 from finetune.samples.text.rooms import room
@@ -43,11 +44,20 @@ class Grounds:
         size_hw: Height and width.
         seed: Of the street scenes.
         folder: Photographs; None draws.
+        held_out: Photographs that must not be painted on, and copies of them.
+
+    Raises:
+        UsageError: The folder has no pictures.
+        DataError: All of them are held out.
     """
 
-    def __init__(self, size_hw: tuple[int, int], seed: int, folder: str | None) -> None:
+    def __init__(self, size_hw: tuple[int, int], seed: int, folder: str | None, held_out: HeldOut | None = None) -> None:
         self.size_hw, self._seed = size_hw, seed
-        self.photographs = () if folder is None else list_photographs(folder)
+        listed = () if folder is None else list_photographs(folder)
+        self.photographs = listed if held_out is None else tuple(path for path, allowed in zip(listed, held_out.allow(listed), strict=True) if allowed)
+        self.left_out = len(listed) - len(self.photographs)
+        if listed and not self.photographs:
+            raise DataError(f"backgrounds {folder}: all of its pictures are in the validation or test split; name other photographs, or leave the folder out to have backgrounds drawn")
 
     def draw(self, rng: Random, noise: np.random.Generator) -> Picture:
         """A background [H, W, 3] u8 RGB that may be painted on."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backbones.errors import DataError, UsageError
+from finetune.data.held_out import HeldOut
 from finetune.samples.text.blocks import Typist, paint_block
 from finetune.samples.text.canvas import Canvas
 from finetune.samples.text.corpus import drawable, name_dropped, read_corpus
@@ -68,14 +69,16 @@ class WordPictures:
         fonts: "matplotlib", "system", or a folder.
         backgrounds: Folder of photographs without text; None draws them.
         heights: Lowest and highest capitals in pixels.
+        held_out: Photographs of ``backgrounds`` that must not be used.
 
     Raises:
         UsageError, DataError: Something of it cannot be used.
     """
 
     def __init__(
-        self, size_hw: tuple[int, int] = (640, 640), seed: int = 0, corpus: str | None = None, fonts: str = "matplotlib", backgrounds: str | None = None, heights: tuple[float, float] = (6.0, 120.0)
-    ) -> None:
+        self, size_hw: tuple[int, int] = (640, 640), seed: int = 0, corpus: str | None = None, fonts: str = "matplotlib", backgrounds: str | None = None,
+        heights: tuple[float, float] = (6.0, 120.0), held_out: HeldOut | None = None,
+    ) -> None:  # fmt: skip
         if not all(SIDES[0] <= side <= SIDES[1] for side in size_hw):
             raise UsageError(f"pictures have sides of {SIDES[0]} to {SIDES[1]} pixels, not {size_hw[0]} x {size_hw[1]}")
         self.size_hw, self.seed, self.heights = size_hw, seed, heights
@@ -85,7 +88,7 @@ class WordPictures:
         if not self.corpus.lines:
             raise DataError(f"no font of {fonts} draws a word of {read.source} ({name_dropped(self.dropped)}): give --fonts a folder with a font of its script")
         self._typist = Typist(self.corpus, self.fonts, GlyphStore())
-        self._grounds = Grounds(size_hw, seed, backgrounds)
+        self.grounds = Grounds(size_hw, seed, backgrounds, held_out)
 
     def draw(self, index: int) -> WordPicture:
         """Picture ``index`` as a reader of its JPEG file gets it."""
@@ -97,7 +100,7 @@ class WordPictures:
         """Picture ``index`` before it is compressed, and its JPEG file."""
         rng = Random(f"words {self.seed} {index}")
         noise = np.random.default_rng([self.seed, index, 7])
-        canvas = Canvas(self._grounds.draw(rng, noise))
+        canvas = Canvas(self.grounds.draw(rng, noise))
         base = Pose(rng.gauss(0, 0.38), rng.gauss(0, 0.12), rng.gauss(0, 0.06))
         much = self.size_hw[0] * self.size_hw[1] / _AREA
         for _ in range(_some(rng.uniform(0, 6) * much, rng)):

@@ -24,6 +24,7 @@ from finetune.data.text.splits import load_text_splits
 from finetune.data.text.taught import TaughtDataset
 from finetune.data.text_preprocess import TextPreprocess
 from finetune.datamodule import DetectionDataModule
+from finetune.resuming import SavedState, data_facts
 from tests.finetune.data.text_makers import write_icdar
 
 LINE = b"10,10,60,10,60,30,10,30,word"
@@ -126,6 +127,33 @@ def test_pictures_of_val_and_test_never_teach(labelled: Path, tmp_path: Path) ->
     write_store(tmp_path / "only", sorted((tmp_path / "copies").iterdir()))
     with pytest.raises(DataError, match=r"all pictures of .* are in the validation or test split"):
         module(labelled, mix={str(tmp_path / "only"): 0.5}).summary  # noqa: B018
+
+
+def test_words_are_not_drawn_on_pictures_of_val_and_test(labelled: Path, tmp_path: Path) -> None:
+    held_out = sorted((labelled / "val_images").iterdir())
+    shutil.copytree(held_out[0].parent, tmp_path / "scenery")
+    with pytest.raises(DataError, match=r"backgrounds .*: all of its pictures are in the validation or test split"):
+        module(labelled, mix={f"words:{tmp_path / 'scenery'}": 0.5}).summary  # noqa: B018
+    write_bright(tmp_path / "scenery" / "p.png")
+    data = module(labelled, mix={f"words:{tmp_path / 'scenery'}": 0.5}, epoch_images=8)
+    assert f"drawn while training runs, on 1 photographs of {tmp_path / 'scenery'} (2 more are in val or test: left out)" in "\n".join(data.summary)
+    assert [path.name for path in data.sources[1].samples.photographs] == ["p.png"]  # type: ignore[attr-defined]
+
+
+def test_a_source_that_changed_under_a_run_is_said(labelled: Path, tmp_path: Path) -> None:
+    pictures = [write_bright(tmp_path / "photos" / f"{n}.png") for n in range(3)]
+    write_store(tmp_path / "taught", pictures)
+    mix = {"words": 0.2, f"words:{tmp_path / 'photos'}": 0.2, str(tmp_path / "taught"): 0.2, f"blank:{tmp_path / 'photos'}": 0.2}
+    before = module(labelled, mix=mix, epoch_images=8)
+    saved = SavedState(data=json.loads(json.dumps(data_facts(before.splits, before.sources))))
+    assert saved.check_data(before.splits, module(labelled, mix=mix, epoch_images=8).sources) == []
+    write_bright(tmp_path / "photos" / "new.png")
+    after = module(labelled, mix=mix, epoch_images=8)
+    ending = "have changed since the run began: it goes on with those that are there now"
+    names = (f"words:{tmp_path / 'photos'}", f"blank:{tmp_path / 'photos'}")
+    assert saved.check_data(after.splits, after.sources) == [f"data.mix: the samples of {name} {ending}" for name in names]
+    old = SavedState(data={key: value for key, value in saved.data.items() if key != "sources"})  # of a version that did not keep them
+    assert old.check_data(after.splits, after.sources) == []
 
 
 def test_the_maps_of_a_teacher_lie_on_what_it_saw(tmp_path: Path) -> None:
