@@ -9,6 +9,7 @@ from finetune.report.certainty import Certainty
 from finetune.report.correlation import Correlation
 from finetune.report.entries import Entry
 from finetune.report.limits import Limits
+from finetune.report.shown_text import say_share
 
 _LIKELY = 0.8  # share of the draws from which a lead within noise is likely
 _NAMED = 4  # candidates named in one sentence
@@ -58,7 +59,7 @@ def _how_sure(scored: Sequence[Entry], certainty: Certainty, best: int, among: l
     share = certainty.first_share(best, among)
     level = "sure" if not noise else "likely, but not sure" if share >= _LIKELY else "not settled"
     that = "That is" if certainty.from_seeds else "As far as pictures go, that is"
-    sentences = [f"{that} {level}: with {certainty.sources} drawn anew, {scored[best].name} comes first in {_share(share)} of the draws."]
+    sentences = [f"{that} {level}: with {certainty.sources} drawn anew, {scored[best].name} comes first in {say_share(share)} of the draws."]
     if not certainty.from_seeds:
         sentences.append("Each candidate has one seed only: what another seed would change is not in this figure, so it is too sure.")
     if noise:
@@ -69,11 +70,6 @@ def _how_sure(scored: Sequence[Entry], certainty: Certainty, best: int, among: l
     low, high = certainty.difference(best, second)
     sentences.append(f"The next one, {scored[second].name}, is {certainty.means[best] - certainty.means[second]:.3f} {primary} behind (95%: {low:.3f} to {high:.3f}).")
     return sentences
-
-
-def _share(share: float) -> str:
-    """A share of the draws, which are too few to call anything certain."""
-    return "more than 99%" if share > 0.995 else "less than 1%" if share < 0.005 else f"{share:.0%}"
 
 
 def _cheaper(scored: Sequence[Entry], best: int, noise: Sequence[int]) -> list[str]:
@@ -109,7 +105,7 @@ def _under_limit(scored: Sequence[Entry], certainty: Certainty, limits: Limits, 
         sentence += f" Its slowest twentieth ({p95:.3g} ms and more) is over the limit."
     if len(rows) > 1 and certainty.known:
         noise = certainty.within_noise(best, rows)
-        sentence += f" Among the {len(rows)} that keep it, it comes first in {_share(certainty.first_share(best, rows))} of the draws"
+        sentence += f" Among the {len(rows)} that keep it, it comes first in {say_share(certainty.first_share(best, rows))} of the draws"
         sentence += f"; its lead over {', '.join(scored[row].name for row in noise[:_NAMED])} may be chance." if noise else ": that is sure."
     elif len(rows) == 1:
         sentence += " It is the only one that keeps it."

@@ -91,6 +91,11 @@ class Entry:
         rows = [row for row, findings in enumerate(self.findings) if findings is not None]
         return sorted(rows, key=lambda row: self.scores[row])[(len(rows) - 1) // 2] if rows else None
 
+    def figure(self, name: str) -> float | None:
+        """Mean over seeds of another figure of the protocol that chooses."""
+        values = [value for run in self.runs if (value := run.scores[0].values.get(name)) is not None]
+        return float(np.mean(values)) if values else None
+
     def per_class(self) -> dict[str, float | None]:
         """Class to the mean over seeds of its primary figure (or AP)."""
         rows: dict[str, list[float]] = {}
@@ -115,12 +120,22 @@ def read_entries(folder: Path, comparison: Comparison) -> tuple[list[Entry], Tru
     for number, candidate in enumerate(comparison.candidates, 1):
         runs = comparison.runs_of(candidate.name)
         scored = [(run, value) for run in runs if run.state == "finished" and (value := _primary(run, comparison)) is not None]
-        failures = [f"seed {run.seed}: {run.failure or run.state}" for run in runs if run.state != "finished"]
-        failures += [f"seed {run.seed}: no {comparison.primary} on {comparison.scored_split}" for run in runs if run.state == "finished" and _primary(run, comparison) is None]
-        failures = [candidate.failure, *failures] if candidate.failure else failures
+        failures = _failures(candidate, runs, comparison)
         findings = [None if truth is None or drawn is None else _findings(folder, comparison, run, value, truth, drawn, notes) for run, value in scored]
         entries.append(Entry(number, candidate, tuple(run for run, _ in scored), tuple(value for _, value in scored), tuple(failures), _profile(candidate, notes), tuple(findings)))
     return entries, truth, notes
+
+
+def _failures(candidate: Candidate, runs: Sequence[ComparedRun], comparison: Comparison) -> list[str]:
+    """Why runs are missing, each reason once with the seeds that have it."""
+    seeds: dict[str, list[int]] = {}
+    for run in runs:
+        if run.state != "finished":
+            seeds.setdefault(run.failure or run.state, []).append(run.seed)
+        elif _primary(run, comparison) is None:
+            seeds.setdefault(f"no {comparison.primary} on {comparison.scored_split}", []).append(run.seed)
+    own = [candidate.failure] if candidate.failure and candidate.failure not in seeds else []
+    return own + [f"seed{'s' * (len(having) > 1)} {', '.join(map(str, having))}: {reason}" for reason, having in seeds.items()]
 
 
 def _truth(folder: Path, comparison: Comparison, notes: list[str]) -> Truth | None:

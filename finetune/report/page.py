@@ -19,7 +19,7 @@ from finetune.profile.rules import RULES
 from finetune.report.contents import Contents, drawings, gather_contents
 from finetune.report.error_view import BOX_KINDS, WORD_KINDS, meanings
 from finetune.report.limits import Limits
-from finetune.report.shown_text import without_paths
+from finetune.report.shown_text import say_share, without_paths
 from finetune.report.side_by_side import MOST_PICTURES
 from finetune.report.table import csv_text, markdown_table, page_rows, shown_columns
 from finetune.run_folder import write_atomic
@@ -67,6 +67,7 @@ def _page(contents: Contents, drawn: Mapping[str, Any]) -> str:
     comparison = contents.comparison
     folder = files("finetune.report") / "templates"
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["share"] = say_share
     columns = shown_columns(contents.columns, contents.entries)
     profiles = [entry.profile for entry in contents.entries if entry.profile is not None]
     return environment.from_string((folder / "page.html").read_text(encoding="utf-8")).render(

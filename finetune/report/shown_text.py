@@ -19,6 +19,11 @@ def without_paths(value: Any) -> Any:
     return [without_paths(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def say_share(share: float) -> str:
+    """A share of draws, which are too few to call anything certain."""
+    return "more than 99%" if share > 0.995 else "less than 1%" if share < 0.005 else f"{share:.0%}"
+
+
 def say_bytes(value: float | None) -> str:
     """Mebibytes or gibibytes."""
     if value is None:

@@ -11,6 +11,7 @@ from typing import Any
 from finetune.report.entries import Entry
 from finetune.report.shown_text import say_bytes, say_millions, say_seconds
 
+_OTHER_FIGURES = ("AP50", "precision", "recall")  # beside the one that chooses, where a protocol has them
 _MOST_CLASSES = 12  # of the page and Markdown; CSV and JSON have all
 
 
@@ -44,6 +45,9 @@ def make_columns(primary: str, class_names: Sequence[str]) -> list[Column]:
     def cost(key: str) -> Callable[[Entry], Any]:
         return lambda entry: entry.costs[key]
 
+    def figure(name: str) -> Callable[[Entry], Any]:
+        return lambda entry: entry.figure(name)
+
     def of_class(name: str) -> Callable[[Entry], Any]:
         return lambda entry: entry.per_class().get(name)
 
@@ -51,16 +55,17 @@ def make_columns(primary: str, class_names: Sequence[str]) -> list[Column]:
         Column("candidate", "backbone", lambda entry: entry.name, str),
         Column(primary, primary, lambda entry: entry.mean, _fraction, True),
         Column("spread", "\u00b1 seeds", lambda entry: entry.spread, _fraction),
-        Column("seeds", "seeds", lambda entry: len(entry.scores), str),
+        *(Column(name, name, figure(name), _fraction, True) for name in _OTHER_FIGURES if name != primary),
         Column("latency_ms", "latency", cost("latency"), _ms, False),
-        Column("network_ms", "network alone", cost("network"), _ms, False),
-        Column("p95_ms", "p95", cost("p95"), _ms, False),
         Column("macs", "MACs", cost("macs"), lambda value: say_millions(value, 1e9, "B"), False),
         Column("parameters", "parameters", cost("params"), lambda value: say_millions(value, 1e6, "M"), False),
         Column("memory_bytes", "memory", cost("memory"), say_bytes, False),
-        Column("training_memory_bytes", "memory, training", cost("training_memory"), say_bytes, False),
         Column("training_seconds", "training time", cost("seconds"), say_seconds, False),
         Column("imagenet_top1", "ImageNet top-1", lambda entry: entry.candidate.imagenet_top1, lambda value: "" if value is None else f"{100 * value:.1f}%", True),
+        Column("network_ms", "network alone", cost("network"), _ms, False),
+        Column("p95_ms", "p95", cost("p95"), _ms, False),
+        Column("training_memory_bytes", "memory, training", cost("training_memory"), say_bytes, False),
+        Column("seeds", "seeds", lambda entry: len(entry.scores), str),
         Column("weights", "weights", lambda entry: entry.candidate.weights, str),
         Column("weights_licence", "licence of weights", lambda entry: entry.candidate.weights_licence, lambda value: value or ""),
         Column("lr", "learning rate", lambda entry: entry.candidate.lr, lambda value: "" if value is None else f"{value:.3g}"),

@@ -20,7 +20,7 @@ from finetune.config_file import config_to_dict
 from tests.finetune.tiny import tiny_config, write_squares
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE = 240.0
+PATIENCE = 900.0
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray (pip install 'finetune-light[ray]')")
 
 
@@ -69,13 +69,23 @@ def job_names(out: Path) -> list[str]:
     return [job.name for job in jobs_of(load_plan(out))]
 
 
-EPOCHS = 8
+EPOCHS = 6
+DRIVERS: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _end_drivers() -> Iterator[None]:
+    """A test that fails leaves no driver behind; its jobs end with it."""
+    yield
+    while DRIVERS:
+        DRIVERS.pop().kill()
 
 
 def start(settings: Path, out: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "finetune", "compare", "--out", str(out), "--profile", "false", "--job-cpus", "1", *words]
-    command += [] if out.exists() else ["--config", str(settings), "--backbones", "test_efficientnet,test_resnet", "--seeds", "2", "--budget", f"{EPOCHS}ep"]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "RAY_AUTH_MODE": "disabled"})
+    command += [] if out.exists() else ["--config", str(settings), "--backbones", "test_efficientnet", "--seeds", "3", "--budget", f"{EPOCHS}ep"]
+    DRIVERS.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "RAY_AUTH_MODE": "disabled"}))
+    return DRIVERS[-1]
 
 
 def finish(driver: subprocess.Popen[str]) -> str:
@@ -112,7 +122,7 @@ def kill_driver_and_see_all_end(driver: subprocess.Popen[str], out: Path) -> Non
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Settings of a run of a few seconds: epochs long enough to be caught in the middle."""
     folder = tmp_path_factory.mktemp("squares")
-    tree = config_to_dict(tiny_config(write_squares(folder / "squares", {"train": 48, "valid": 6}), epochs=0))
+    tree = config_to_dict(tiny_config(write_squares(folder / "squares", {"train": 40, "valid": 6}), epochs=0))
     del tree["freeze"]["stages"]  # they have no meaning without a policy
     (folder / "tiny.yaml").write_text(json.dumps(tree))
     return folder / "tiny.yaml"
@@ -171,7 +181,7 @@ def test_ray_gives_the_job_of_a_lost_machine_and_of_a_lost_worker_to_another(set
     assert attempts(out)[first] >= 2
     assert attempts(out)[second] >= 2
     assert "resum" in (out / "jobs" / f"{first}.log").read_text() + (out / "jobs" / f"{second}.log").read_text()
-    assert said.count("(run) ...") == 4  # one line a job: that Ray did it again is Ray's own affair
+    assert said.count("(run) ...") == 3  # one line a job: that Ray did it again is Ray's own affair
 
 
 @pytest.mark.slow
