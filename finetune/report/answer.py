@@ -38,6 +38,8 @@ def find_answer(entries: Sequence[Entry], certainty: Certainty | None, limits: L
         return Answer(None, "No candidate has a score yet, so there is nothing to recommend.", None, "", ())
     rows = range(len(scored))
     best = max(rows, key=lambda row: certainty.means[row])
+    if certainty.means[best] <= 0:
+        return Answer(None, f"No candidate has learnt anything yet: {primary} is 0 on {split} for all. Give them a larger --budget, or see whether one can: finetune train --overfit 8.", None, "", ())
     limited, sentence = _under_limit(scored, certainty, limits, primary)
     if len(scored) == 1:
         headline = f"Only {scored[0].name} has a score: {_figure(scored[0], primary)} on {split}. There is nothing to compare it with yet."

@@ -48,6 +48,13 @@ def test_where_many_share_the_draws_a_lead_that_none_may_break_is_sure_and_no_sh
     assert "100%" not in text
 
 
+def test_nothing_learnt_is_no_recommendation() -> None:
+    nothing = Certainty(np.zeros(4), np.zeros((4000, 4)), True, True, 0.0)
+    answer = find_answer(make_entries(), nothing, Limits(None, 3e6), "AP", "test")
+    assert answer.best is None
+    assert answer.headline.startswith("No candidate has learnt anything yet: AP is 0 on test")
+
+
 def test_with_one_seed_only_pictures_speak() -> None:
     text = " ".join(find_answer(make_entries(), make_certainty(0.001, from_seeds=False), Limits(), "AP", "test").certainty)
     assert text.startswith("As far as pictures go, that is sure: with pictures drawn anew")
