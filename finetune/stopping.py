@@ -89,7 +89,7 @@ def stop_signals(keep: bool = False) -> Iterator[None]:
         raise
     except BaseException as error:
         if _request.signum is not None:
-            raise Stopped(_request.signum) from error
+            raise _said(error) or Stopped(_request.signum) from error
         raise
     finally:
         if not (keep and _request.signum is not None):
@@ -97,6 +97,15 @@ def stop_signals(keep: bool = False) -> Iterator[None]:
             for signum, handler in before.items():
                 if handler is not None:  # None: not set from Python
                     signal.signal(signum, handler)
+
+
+def _said(error: BaseException) -> InterruptedRunError | None:
+    """The line for the user that was on its way when another error broke in: torch raises wherever the program is when a loader process ends, and some end late."""
+    while error.__context__ is not None:
+        error = error.__context__
+        if isinstance(error, InterruptedRunError):
+            return error
+    return None
 
 
 def take_signals() -> None:

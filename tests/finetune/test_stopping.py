@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.stopping import stop_requested, stop_signals
+from finetune.stopping import InterruptedRunError, Stopped, stop_requested, stop_signals
 
 WORK = """
 import multiprocessing, os, signal, sys, time
@@ -60,6 +60,26 @@ def test_the_first_request_raises_in_the_main_thread(signum: int, code: int, bod
     assert process.returncode == code, err
     assert out.splitlines() == [f"stopped by {signal.Signals(signum).name} still known {cause}", f"child ended with -{int(signal.SIGTERM)}"]
     assert err == ""
+
+
+def _stop_and_say(late: Exception) -> None:
+    """A run that is stopped, and an error of a loader process that ends while the line for the user is on its way."""
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except Stopped as stop:
+        try:
+            raise InterruptedRunError("stopped; continue with: finetune train --resume run", stop.signum) from stop
+        finally:
+            raise late
+
+
+def test_an_error_that_comes_late_does_not_replace_the_line_for_the_user() -> None:
+    late = RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
+    with pytest.raises(InterruptedRunError, match="continue with") as told, stop_signals():
+        _stop_and_say(late)
+    assert told.value.exit_code == 128 + signal.SIGTERM
+    assert told.value.__cause__ is late
+    assert stop_requested() is None
 
 
 def test_the_second_request_ends_the_process_and_its_children_at_once(repo_root: Path) -> None:
