@@ -38,6 +38,8 @@ class DataConfig:
         batch_size: Images per step and process.
         workers: Loader processes per process; -1 chooses by the number of cores.
         channels: Image channels that are read: 3 (RGB) or 1 (grey).
+        cache: Keep decoded pictures between epochs: "none", "ram" (memory that loader workers and processes share) or "disk" (also for later runs); samples are the same (docs/data.md).
+        cache_folder: With cache "disk": folder for it; default: images in the cache folder of this program.
         overfit: Test of the set-up: learn the first so many training images by heart and be scored on them (docs/overfit.md); 0 is off.
     """
 
@@ -64,6 +66,8 @@ class DataConfig:
     batch_size: Annotated[int, AT_LEAST_1] = 4
     workers: Annotated[int, Range(low=-1)] = -1
     channels: Literal[1, 3] = 3
+    cache: Literal["none", "ram", "disk"] = "none"
+    cache_folder: str | None = None
     overfit: Annotated[int, AT_LEAST_0] = 0
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import pytorch_lightning as pl
 import torch
 import torch.distributed
@@ -17,8 +15,8 @@ from backbones.errors import UsageError
 from detectors.types import Batch
 from finetune.budget import images_of_an_epoch
 from finetune.config import DataConfig
-from finetune.data.batch import collate
 from finetune.data.dataset import DetectionDataset
+from finetune.data.image_cache import build_cache, keepable
 from finetune.data.mixing import Mixing
 from finetune.data.preprocess import Affine, Preprocess
 from finetune.data.samplers import EvalSampler, TrainSampler
@@ -29,9 +27,8 @@ from finetune.data.text.mix import MixedDataset, MixedSampler, Source, build_sou
 from finetune.data.text.splits import locate_text
 from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import BoxSplit, TextSplit
+from finetune.loaders import automatic_workers, build_loader
 from finetune.overfit import few_images
-
-_TINY = 64  # images: starting workers takes longer than reading so few
 
 
 class DetectionDataModule(pl.LightningDataModule):
@@ -58,6 +55,8 @@ class DetectionDataModule(pl.LightningDataModule):
         self._word_sets: list[TextDataset] | None = None
         self._windows: list[tuple[Affine, ...]] = [(), ()]  # fixed crops of train and val, in a test of the set-up
         self._mixing = Mixing(self.config.mosaic, self.config.mixup, self.config.copy_paste)
+        self._cache = build_cache(self.config)
+        self._cache_lines: list[str] = []
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that comes next: for a resumed run, whose loader workers start before Lightning tells the sampler."""
@@ -123,7 +122,7 @@ class DetectionDataModule(pl.LightningDataModule):
     @property
     def summary(self) -> tuple[str, ...]:
         """Lines about the data for the user."""
-        return (*self.splits.summary, *(source_lines(self.sources, self.train_images) if self.splits.train is not None and self.sources else ()))
+        return (*self.splits.summary, *(source_lines(self.sources, self.train_images) if self.splits.train is not None and self.sources else ()), *self._cache_lines)
 
     @property
     def fingerprint(self) -> str:
@@ -141,9 +140,17 @@ class DetectionDataModule(pl.LightningDataModule):
             locate_text(self.config) if self.finds_words else locate(self.config)
 
     def setup(self, stage: str | None = None) -> None:
-        """Read annotations and check every picture."""
+        """Read annotations and check every picture; with ``data.cache``, see that the pictures fit."""
         if stage == "fit":
-            self.splits.get("train")
+            train = self.splits.get("train")
+            if self._cache is not None and not self._cache_lines:
+                training = MixedDataset(self.sources) if self.sources else self._dataset(train, self.config.augment)
+                validation = [] if self.splits.val is None else keepable(self._dataset(self.splits.val, "none"))
+                self._cache_lines = self._cache.plan([*keepable(training), *validation])
+
+    def without_cache(self) -> None:
+        """Keep no pictures, whatever ``data.cache`` says: for trials that write nothing."""
+        self._cache = None
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled and augmented; the last, smaller batch is left out unless it is the only one."""
@@ -187,17 +194,13 @@ class DetectionDataModule(pl.LightningDataModule):
 
     def _loader(self, samples: Dataset[Any], sampler: TrainSampler | MixedSampler | EvalSampler, batch_size: int, drop_last: bool) -> DataLoader[Any]:
         workers = self.config.workers if self.config.workers >= 0 else automatic_workers(len(sampler), self._local_processes())
-        return DataLoader(
-            samples,
-            batch_size=batch_size,
-            sampler=sampler,
-            num_workers=workers,
-            collate_fn=collate,
-            pin_memory=torch.cuda.is_available(),
-            drop_last=drop_last,
-            worker_init_fn=_one_thread,
-            persistent_workers=workers > 0,
-        )
+        self._keep(samples)
+        return build_loader(samples, sampler, batch_size, drop_last, workers)
+
+    def _keep(self, samples: Any) -> None:
+        """Let samples keep their pictures, where ``data.cache`` asks for it."""
+        for one in keepable(samples) if self._cache is not None else ():
+            self._cache.attach(one)  # type: ignore[union-attr]
 
     def _dataset(self, split: BoxSplit | TextSplit, augment: str) -> DetectionDataset | TextDataset:
         if isinstance(split, TextSplit) and isinstance(self.preprocess, TextPreprocess):
@@ -215,20 +218,3 @@ class DetectionDataModule(pl.LightningDataModule):
 
     def _local_processes(self) -> int:
         return max(1, self._processes()[1] // max(1, self.trainer.num_nodes)) if self.trainer is not None else 1
-
-
-def automatic_workers(images: int, processes: int = 1) -> int:
-    """Loader processes for each of ``processes`` on this machine, at most 8; none for tiny sets.
-
-    One core prepares 250 pictures of 640 x 480 a second. Where one or two cores also train, that is a few per cent of a
-    step, and worker processes would only take memory and cores from it.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if images <= _TINY or (cores <= 2 and not torch.cuda.is_available()):
-        return 0
-    return min(8, max(1, cores // processes))
-
-
-def _one_thread(worker: int) -> None:
-    """Workers are the parallelism; threads inside them only fight for cores."""
-    cv2.setNumThreads(0)

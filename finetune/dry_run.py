@@ -53,6 +53,8 @@ def dry_run(config: RunConfig, find: Sequence[str] = ()) -> dict[str, Any]:
     """
     log = RunLog()
     parts = prepare(config, log)
+    parts.data.without_cache()
+    parts = replace(parts, config=replace(parts.config, data=replace(parts.config.data, cache="none")))
     config, detector, splits = parts.config, parts.detector, parts.data.splits
     log.say("shapes of one image (channels x height x width):", *(f"  {line}" for line in level_lines(detector, config)))
     with left_as_it_was(detector):

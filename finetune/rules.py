@@ -19,6 +19,7 @@ _NEEDS = (  # what has an effect only while another setting has one of some valu
     ("freeze.thaw", "freeze.policy", ("gradual",)),
     ("freeze.thaw_warmup", "freeze.policy", ("gradual",)),
     ("train.milestones", "train.schedule", ("step",)),
+    ("data.cache_folder", "data.cache", ("disk",)),
 )
 
 

@@ -26,7 +26,7 @@ DOORWAYS = {
     "faster_coco_eval": ("finetune/data/coco.py", "finetune/evaluation/coco.py"),
     "jsonargparse": ("finetune/verbs.py", "finetune/cli.py"),
     "cv2": (
-        "detectors/craft/decode.py", "detectors/craft/outline.py", "detectors/craft/pseudo.py", "finetune/datamodule.py", "finetune/data/*", "finetune/check/pictures.py", "finetune/samples/*",
+        "detectors/craft/decode.py", "detectors/craft/outline.py", "detectors/craft/pseudo.py", "finetune/loaders.py", "finetune/data/*", "finetune/check/pictures.py", "finetune/samples/*",
         "finetune/drawing.py", "finetune/word_drawing.py",
     ),
     "matplotlib": ("finetune/curves.py", "finetune/drawing.py", "finetune/samples/*"),

@@ -20,6 +20,7 @@ from finetune.data.findings import name_some
 
 Image.init()
 _ORIENTATION = 0x0112
+_JPEG = b"\xff\xd8\xff"
 _CHUNK, _THREADED_CHUNKS = 128, 32  # pictures whose headers are read in a row
 _WAITING = 3  # times as long as the work itself: the disk is waited for
 _TRANSPOSED = (5, 6, 7, 8)
@@ -70,7 +71,7 @@ def read_image(path: Path | str, channels: int = 3, frame_hw: tuple[int, int] | 
     """
     try:
         content = Path(path).read_bytes()
-        with Image.open(io.BytesIO(content)) as picture:
+        with Image.open(io.BytesIO(content), formats=_formats(content)) as picture:
             header = _header(picture)
             rotate = header.orientation if not header._is_stored(frame_hw) else 1
             pixels = _decode_fast(content, picture, shrink) if picture.format in ("JPEG", "MPO") else None
@@ -123,7 +124,7 @@ def _headers(paths: Sequence[Path]) -> list[ImageHeader | str]:
 def try_header(path: Path) -> ImageHeader | str:
     """The header of one picture, or why there is none; quick checks as in ``check_images``."""
     try:
-        with Path(path).open("rb") as stream, Image.open(stream) as picture:
+        with Path(path).open("rb") as stream, Image.open(stream, formats=_formats(stream.peek(3))) as picture:
             header = _header(picture)
             if not _is_complete(stream, picture.format):
                 stream.seek(0)
@@ -132,6 +133,11 @@ def try_header(path: Path) -> ImageHeader | str:
             return header
     except Exception as error:  # Pillow's plug-ins raise almost anything on broken files
         return _unreadable(path, error)
+
+
+def _formats(head: bytes) -> tuple[str] | None:
+    """What Pillow has to try: most of its forty plug-ins come before the one for JPEG otherwise."""
+    return ("JPEG",) if head.startswith(_JPEG) else None
 
 
 def _is_complete(stream: io.BufferedReader, kind: str | None) -> bool:
