@@ -73,6 +73,7 @@ def augmented_tiles(exam: Examination, count: int = 6) -> Iterator[list[Tile]]:
     from finetune.datamodule import DetectionDataModule
 
     data = DetectionDataModule.from_splits(train=split, config=exam.config.data, seed=exam.config.seed)
+    data.without_cache()
     dataset = data.train_dataloader().dataset
     with_boxes = np.flatnonzero(np.diff(split.offsets))
     for row in np.sort(np.random.default_rng(exam.config.seed).permutation(with_boxes)[:count]).tolist():

@@ -80,9 +80,9 @@ class ImageCache:
         free, where, instead = self._room()
         if missing > free:
             raise UsageError(f"data.cache {self.kind} needs {gibibytes(missing)}, but only {gibibytes(free)} of {where} may be taken for it: choose {instead}")
-        slots = sum(np.count_nonzero(sizes) for sizes in sized.values())
+        count = sum(int(np.count_nonzero(sizes)) for sizes in sized.values())
         filled = sum(one.filled for one in there.values())
-        line = f"cache: {gibibytes(total)} in {where} for {slots:,} decoded pictures and inputs, {'each kept when it is first read' if not filled else f'{filled:,} of them are there'}"
+        line = f"cache: {gibibytes(total)} in {where} for {count:,} decoded pictures and inputs, {'each kept when it is first read' if not filled else f'{filled:,} of them are there'}"
         return [line, *self._older(sized)]
 
     def attach(self, one: Keepable) -> None:

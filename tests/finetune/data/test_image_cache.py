@@ -121,11 +121,11 @@ def test_loader_workers_and_pickled_samples_share_one_cache(boxes: Any, tmp_path
     data = DetectionDataModule.from_splits(boxes, boxes, config=config)
     loader = data.train_dataloader()
     assert len(list(loader)) == 4  # two workers read them, this process none
-    slots = loader.dataset.slots
-    assert slots.filled == 4
-    copy = pickle.loads(pickle.dumps(loader.dataset))  # as for workers that are not forked
+    dataset: Any = loader.dataset
+    assert dataset.slots.filled == 4
+    copy = pickle.loads(pickle.dumps(dataset))  # as for workers that are not forked
     assert copy.slots.filled == 4
-    assert_equal(copy[SampleKey(1, 0, 2)], loader.dataset[SampleKey(1, 0, 2)])
+    assert_equal(copy[SampleKey(1, 0, 2)], dataset[SampleKey(1, 0, 2)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
