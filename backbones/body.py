@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from backbones.errors import UsageError
+from backbones.frozen import FrozenFeatures
 from backbones.types import FeatureSpec, ImageStats, SizeRule
 
 
@@ -34,17 +37,17 @@ class ChainBody(nn.Module):
 
     def forward(self, images: Tensor, frozen_stages: int = 0) -> list[Tensor]:
         """Map images [B, C, H, W] to maps, finest first; the first ``frozen_stages`` stages build no graph."""
+        return self.run_stages(images, range(len(self.parts)), frozen_stages)[0]
+
+    def run_stages(self, value: Tensor, stages: Iterable[int], frozen_stages: int = 0) -> tuple[list[Tensor], Tensor]:
+        """Run some stages on the images, or on what the stage before them gave: their maps, and what the last of them gave."""
         maps: list[Tensor] = []
-        value = images
-        for index, (part, tapped) in enumerate(zip(self.parts, self.tapped, strict=True)):
-            if index < frozen_stages:
-                with torch.no_grad():
-                    value = part(value)
-            else:
-                value = part(value)
-            if tapped:
+        for index in stages:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and index >= frozen_stages):
+                value = self.parts[index](value)
+            if self.tapped[index]:
                 maps.append(self._as_map(value))
-        return maps
+        return maps, value
 
     def _as_map(self, value: Tensor | Sequence[Tensor]) -> Tensor:
         if not isinstance(value, Tensor):
@@ -136,17 +139,41 @@ class ProviderBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map normalised images [B, C, H, W] to one [B, channels, h, w] map per spec, finest first."""
+        padded = self._pad(images)
+        if self.frozen_stages >= len(self._stage_names):
+            with torch.no_grad():
+                maps = self.body(padded, self.frozen_stages)
+        else:
+            maps = self.body(padded, self.frozen_stages)
+        return self._fit(maps, (int(images.shape[-2]), int(images.shape[-1])))
+
+    def is_chain(self) -> bool:
+        """Whether it can begin behind any of its stages."""
+        return isinstance(self.body, ChainBody)
+
+    def lead(self, images: Tensor, stages: int) -> FrozenFeatures:
+        """Run only the first ``stages`` stages of a chain on normalised images [B, C, H, W]."""
+        body = cast(ChainBody, self.body)
+        maps, value = body.run_stages(self._pad(images), range(stages), stages)
+        if not isinstance(value, Tensor):
+            raise UsageError(f"{self.name} cannot be cut behind {stages} of its stages: the next one reads several maps")
+        return FrozenFeatures(tuple(maps), None if maps and value is maps[-1] else value, stages, (int(images.shape[-2]), int(images.shape[-1])))
+
+    def follow(self, features: FrozenFeatures) -> list[Tensor]:
+        """Run the other stages of a chain, and give one map per spec as for images."""
+        body = cast(ChainBody, self.body)
+        value = features.maps[-1] if features.value is None else features.value
+        maps, _ = body.run_stages(value, range(features.stages, len(body.parts)), self.frozen_stages)
+        return self._fit([*features.maps, *maps], features.input_hw)
+
+    def _pad(self, images: Tensor) -> Tensor:
         height, width = int(images.shape[-2]), int(images.shape[-1])
         self.size_rule.check((height, width), self.name)
         below, right = (self.pad_to[0] - height, self.pad_to[1] - width) if self.pad_to else (-height % self.pad_multiple, -width % self.pad_multiple)
-        if below or right:
-            images = functional.pad(images, (0, right, 0, below))
-        if self.frozen_stages >= len(self._stage_names):
-            with torch.no_grad():
-                maps = self.body(images, self.frozen_stages)
-        else:
-            maps = self.body(images, self.frozen_stages)
-        return [_fit(m, math.ceil(height / s.stride), math.ceil(width / s.stride)) for m, s in zip(maps, self.specs, strict=True)]
+        return functional.pad(images, (0, right, 0, below)) if below or right else images
+
+    def _fit(self, maps: Sequence[Tensor], input_hw: tuple[int, int]) -> list[Tensor]:
+        return [_fit(m, math.ceil(input_hw[0] / s.stride), math.ceil(input_hw[1] / s.stride)) if m.ndim == 4 else m for m, s in zip(maps, self.specs, strict=True)]
 
 
 def _fit(grid: Tensor, height: int, width: int) -> Tensor:

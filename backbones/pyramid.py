@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backbones.errors import UsageError
+from backbones.frozen import FrozenFeatures, follow, input_size, lead
 from backbones.types import Backbone, FeatureSpec, ImageStats, SizeRule
 
 PyramidKind = Literal["ssd", "fpn", "pan"]
@@ -38,6 +39,10 @@ class Neck(nn.Module):
 
     specs: tuple[FeatureSpec, ...]
 
+    def read_maps(self) -> tuple[int, ...] | None:
+        """Indices of the backbone maps that are read; None is all of them."""
+        return None
+
     def forward(self, maps: list[Tensor], input_hw: tuple[int, int]) -> list[Tensor]:
         """Build the maps of the pyramid."""
         raise NotImplementedError
@@ -62,6 +67,9 @@ class _ExtraMaps(Neck):
             maps.append((channels, stride))
         self.blocks = nn.ModuleList(blocks)
         self.specs = _name_by_order(maps)
+
+    def read_maps(self) -> tuple[int, ...]:
+        return tuple(self.taken)
 
     def forward(self, maps: list[Tensor], input_hw: tuple[int, int]) -> list[Tensor]:
         out = [maps[i] for i in self.taken]
@@ -108,6 +116,9 @@ class _TopDown(Neck):
         self.climb = nn.ModuleDict({str(n): conv3x3(width, width, 2, depthwise, norm) for n in climbed[1:]})
         self.merge = nn.ModuleDict({str(n): conv3x3(width, width, 1, depthwise, norm) for n in climbed[1:]})
         self.specs = tuple(FeatureSpec(f"p{n}", width, 2**n) for n in self.wanted)
+
+    def read_maps(self) -> tuple[int, ...]:
+        return tuple(self.source[int(name)] for name in self.lateral)
 
     def forward(self, maps: list[Tensor], input_hw: tuple[int, int]) -> list[Tensor]:
         built = {int(name): lateral(maps[self.source[int(name)]]) for name, lateral in self.lateral.items()}
@@ -162,9 +173,14 @@ class FeaturePyramid(nn.Module):
         """The pyramid's own layers."""
         return [self.neck]
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Map normalised images to pyramid maps."""
-        maps: list[Tensor] = self.neck(self.backbone(images), (int(images.shape[-2]), int(images.shape[-1])))
+    def lead(self, images: Tensor, stages: int) -> FrozenFeatures:
+        """What the first ``stages`` stages give for normalised images, without the maps that nobody reads."""
+        return lead(self.backbone, images, stages, self.neck.read_maps())
+
+    def forward(self, images: Tensor | FrozenFeatures) -> list[Tensor]:
+        """Map normalised images, or what the leading stages gave for them, to pyramid maps."""
+        found = follow(self.backbone, images) if isinstance(images, FrozenFeatures) else self.backbone(images)
+        maps: list[Tensor] = self.neck(found, input_size(images))
         return maps
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor, nn
 
+from backbones.frozen import FrozenFeatures
 from backbones.types import ImageStats
 
 
@@ -109,6 +110,11 @@ class Batch:
     targets: Sequence[Target]
     metas: Sequence[ImageMeta]
 
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        return int(self.images.shape[-2]), int(self.images.shape[-1])
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """Move images and targets; metas stay on the CPU."""
         return replace(self, images=self.images.to(device, non_blocking=non_blocking), targets=[t.to(device, non_blocking) for t in self.targets])
@@ -116,6 +122,28 @@ class Batch:
     def pin_memory(self) -> Batch:
         """Pin images and targets."""
         return replace(self, images=self.images.pin_memory(), targets=[t.pin_memory() for t in self.targets])
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureBatch:
+    """A batch whose images have run through the frozen stages of the backbone already: features, one target and one meta per image."""
+
+    features: FrozenFeatures
+    targets: Sequence[Target]
+    metas: Sequence[ImageMeta]
+
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        return self.features.input_hw
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> FeatureBatch:
+        """Move features and targets; metas stay on the CPU."""
+        return replace(self, features=self.features.to(device, non_blocking), targets=[t.to(device, non_blocking) for t in self.targets])
+
+    def pin_memory(self) -> FeatureBatch:
+        """Pin features and targets."""
+        return replace(self, features=self.features.pin_memory(), targets=[t.pin_memory() for t in self.targets])
 
 
 class Detector(Protocol):

@@ -41,6 +41,10 @@ class DataConfig:
         cache: Keep decoded pictures between epochs: "none", "ram" (memory that loader workers and processes share) or "disk" (also for later runs); samples are the same (docs/data.md).
         cache_folder: With cache "disk": folder for it; default: images in the cache folder of this program.
         overfit: Test of the set-up: learn the first so many training images by heart and be scored on them (docs/overfit.md); 0 is off.
+        views: Augment every training image in so many fixed ways, one after the other from epoch to epoch, the same for every seed; 0 augments anew each time.
+        feature_cache: Run the backbone's frozen stages over the training images once and train from what they gave (docs/features.md): "off", "float32", "float16" (half the disk,
+            losses differ by about a thousandth), or "auto" (float32 where it can be done, else a line says why not).
+        feature_folder: Folder that keeps these features for other runs; none: in the run folder, taken away when the run has finished.
     """
 
     root: str = "signs"
@@ -69,6 +73,9 @@ class DataConfig:
     cache: Literal["none", "ram", "disk"] = "none"
     cache_folder: str | None = None
     overfit: Annotated[int, AT_LEAST_0] = 0
+    views: Annotated[int, AT_LEAST_0] = 0
+    feature_cache: Literal["off", "auto", "float32", "float16"] = "off"
+    feature_folder: str | None = None
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,10 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     def absolute(text: str | None) -> str | None:
         return Path(text).expanduser().resolve().as_posix() if text is not None and Path(text).expanduser().exists() else text
 
+    features = config.data.feature_folder
     data = replace(config.data, root=absolute(config.data.root) or "", images=absolute(config.data.images))
     data = replace(data, cache_folder=Path(data.cache_folder).expanduser().absolute().as_posix() if data.cache_folder else None)  # made later
+    data = replace(data, feature_folder=Path(features).expanduser().resolve().as_posix() if features is not None else None)  # it is made where it is missing
     data = replace(data, mix={with_folder(name, lambda folder: absolute(folder) or folder): share for name, share in data.mix.items()})
     below = Path(data.root).parent if Path(data.root).is_file() else Path(data.root)
     entries: dict[str, Any] = {name: tuple(e if (below / e).exists() else absolute(e) or "" for e in given) for name in ("train", "val", "test") if (given := getattr(data, name)) is not None}

@@ -12,10 +12,11 @@ import torch.distributed
 from torch.utils.data import DataLoader, Dataset
 
 from backbones.errors import UsageError
-from detectors.types import Batch
+from detectors.types import Batch, FeatureBatch
 from finetune.budget import images_of_an_epoch
 from finetune.config import DataConfig
-from finetune.data.dataset import DetectionDataset
+from finetune.data.batch import collate
+from finetune.data.dataset import DetectionDataset, SampleKey
 from finetune.data.image_cache import build_cache, keepable
 from finetune.data.mixing import Mixing
 from finetune.data.preprocess import Affine, Preprocess
@@ -27,6 +28,7 @@ from finetune.data.text.mix import MixedDataset, MixedSampler, Source, build_sou
 from finetune.data.text.splits import locate_text
 from finetune.data.text_preprocess import TextPreprocess
 from finetune.data.types import BoxSplit, TextSplit
+from finetune.features.dataset import FeatureDataset, as_it_is
 from finetune.loaders import automatic_workers, build_loader
 from finetune.overfit import few_images
 
@@ -55,6 +57,7 @@ class DetectionDataModule(pl.LightningDataModule):
         self._word_sets: list[TextDataset] | None = None
         self._windows: list[tuple[Affine, ...]] = [(), ()]  # fixed crops of train and val, in a test of the set-up
         self._mixing = Mixing(self.config.mosaic, self.config.mixup, self.config.copy_paste)
+        self._features: FeatureDataset | None = None
         self._cache = build_cache(self.config)
         self._cache_lines: list[str] = []
 
@@ -65,6 +68,18 @@ class DetectionDataModule(pl.LightningDataModule):
     def mix_until(self, epoch: int) -> None:
         """Mosaic, mixup and copy-paste only before this epoch (from 0), so that a run ends on pictures as they are."""
         self._mixing = replace(self._mixing, epochs=epoch)
+
+    def read_features(self, features: FeatureDataset) -> None:
+        """From now on training reads these instead of pictures."""
+        self._features = features
+
+    def training_samples(self) -> Any:
+        """Samples of the training split by SampleKey, augmented as the settings say."""
+        return self.word_sets[0] if self.finds_words else self._dataset(self.splits.get("train"), self.config.augment)
+
+    def view_loader(self, keys: Sequence[SampleKey]) -> DataLoader[Any]:
+        """Batches of the given training samples, in their order."""
+        return self._loader(self.training_samples(), keys, self.config.batch_size, drop_last=False)
 
     @classmethod
     def from_splits(cls, train: BoxSplit | None = None, val: BoxSplit | None = None, test: BoxSplit | None = None, config: DataConfig | None = None, seed: int = 0) -> DetectionDataModule:
@@ -156,10 +171,11 @@ class DetectionDataModule(pl.LightningDataModule):
         """Shuffled and augmented; the last, smaller batch is left out unless it is the only one."""
         split, (rank, world) = self.splits.get("train"), self._processes()
         sources = self.sources
+        mixed = [len(source.rows) for source in sources]
         shares = [source.share for source in sources]
-        sampler = MixedSampler([len(source.rows) for source in sources], shares, self.train_images, self.seed, rank, world) if sources else TrainSampler(len(split), self.seed, rank, world)
+        sampler = MixedSampler(mixed, shares, self.train_images, self.seed, rank, world) if sources else TrainSampler(len(split), self.seed, rank, world, self.config.views)
         sampler.set_epoch(self._epoch)
-        samples = MixedDataset(sources) if sources else self.word_sets[0] if self.finds_words else self._dataset(split, self.config.augment)
+        samples = self._features if self._features is not None else MixedDataset(sources) if sources else self.training_samples()
         return self._loader(samples, sampler, self.config.batch_size, drop_last=len(sampler) > self.config.batch_size)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
@@ -183,7 +199,7 @@ class DetectionDataModule(pl.LightningDataModule):
         dataset = self._dataset(self.splits.get(split), "none")
         return [dataset[index] for index in images]
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(self, batch: Batch | FeatureBatch, device: torch.device, dataloader_idx: int) -> Batch | FeatureBatch:
         """Move images and targets; metas stay."""
         return batch.to(device, non_blocking=True)
 
@@ -192,10 +208,10 @@ class DetectionDataModule(pl.LightningDataModule):
         batch_size = 1 if self.finds_words and not self.config.overfit else self.config.batch_size  # whole pictures of text are large, and of many sizes
         return self._loader(self._dataset(data, "none"), EvalSampler(len(data), rank, world), batch_size, drop_last=False)
 
-    def _loader(self, samples: Dataset[Any], sampler: TrainSampler | MixedSampler | EvalSampler, batch_size: int, drop_last: bool) -> DataLoader[Any]:
+    def _loader(self, samples: Dataset[Any], sampler: Any, batch_size: int, drop_last: bool) -> DataLoader[Any]:
         workers = self.config.workers if self.config.workers >= 0 else automatic_workers(len(sampler), self._local_processes())
         self._keep(samples)
-        return build_loader(samples, sampler, batch_size, drop_last, workers)
+        return build_loader(samples, sampler, batch_size, drop_last, workers, as_it_is if samples is self._features else collate)
 
     def _keep(self, samples: Any) -> None:
         """Let samples keep their pictures, where ``data.cache`` asks for it."""
@@ -203,10 +219,11 @@ class DetectionDataModule(pl.LightningDataModule):
             self._cache.attach(one)  # type: ignore[union-attr]
 
     def _dataset(self, split: BoxSplit | TextSplit, augment: str) -> DetectionDataset | TextDataset:
+        seed = 0 if self.config.views else self.seed  # fixed views are those of every seed, so that runs can share what was computed from them
         if isinstance(split, TextSplit) and isinstance(self.preprocess, TextPreprocess):
-            return TextDataset(split, self.preprocess, augment, self.seed, (self.config.input_size[0], self.config.input_size[1]), windows=self._windows[split.name == "val"])
+            return TextDataset(split, self.preprocess, augment, seed, (self.config.input_size[0], self.config.input_size[1]), windows=self._windows[split.name == "val"])
         if isinstance(split, BoxSplit) and isinstance(self.preprocess, Preprocess):
-            return DetectionDataset(split, self.preprocess, augment, self.seed, self._mixing)
+            return DetectionDataset(split, self.preprocess, augment, seed, self._mixing)
         raise UsageError("words need a TextPreprocess, boxes a Preprocess: the splits that were given are of the other kind")
 
     def _processes(self) -> tuple[int, int]:

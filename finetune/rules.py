@@ -12,6 +12,7 @@ from backbones.thaw import thaw_faults
 from detectors.registry import TEXT_DETECTORS, list_detectors
 from finetune.budget import MOST_EPOCHS
 from finetune.config import RunConfig
+from finetune.features.rules import cache_faults, view_faults
 from finetune.nearest import did_you_mean
 
 _NEEDS = (  # what has an effect only while another setting has one of some values
@@ -20,6 +21,8 @@ _NEEDS = (  # what has an effect only while another setting has one of some valu
     ("freeze.thaw_warmup", "freeze.policy", ("gradual",)),
     ("train.milestones", "train.schedule", ("step",)),
     ("data.cache_folder", "data.cache", ("disk",)),
+    ("data.views", "data.augment", ("light", "medium", "strong")),
+    ("data.feature_folder", "data.feature_cache", ("auto", "float32", "float16")),
 )
 
 
@@ -41,6 +44,7 @@ def cross_faults(tree: Mapping[str, Any], sources: Mapping[str, str]) -> list[tu
     if full["data"]["images"] is not None and full["data"]["root"] == "signs":
         faults.append(("data.images", "data.root signs is the embedded sample set, with its own images; set data.root to your data"))
     faults += _mix_faults(full["data"], full["detector"]["name"])
+    faults += view_faults(full) + (cache_faults(full) if full["data"]["feature_cache"] in ("float32", "float16") else [])
     faults += name_faults(full["backbone"]["name"], full["detector"]["name"])
     faults += _thaw_faults(full)
     for key, needs, values in _NEEDS:

@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_map
 
 from backbones.errors import FinetuneError, UsageError
 from backbones.freeze import FreezePolicy, parameter_groups
-from detectors.types import Batch, Detections
+from backbones.frozen import FrozenFeatures
+from detectors.types import Batch, Detections, FeatureBatch
 from finetune.callbacks.averaging import WeightAveraging
 from finetune.callbacks.evaluation import Evaluation
 from finetune.config import TrainConfig
@@ -94,21 +95,29 @@ class DetectionTask(pl.LightningModule):
         self.policy.apply(self.detector.backbone)  # before a strategy wraps the module
         self._reduced = trainable_names(self)
 
-    def forward(self, images: Tensor) -> Any:
+    def forward(self, images: Tensor | FrozenFeatures) -> Any:
         """Raw outputs of pictures that are not normalised yet.
 
         Args:
-            images: [B, C, H, W] uint8 in 0..255 or float in 0..1.
+            images: [B, C, H, W] uint8 in 0..255 or float in 0..1, or what ``lead`` gave for them.
 
         Returns:
             The detector's raw outputs, floating point as float32 whatever the precision of the forward pass.
         """
-        normalised = self.detector.image_stats.normalize(images).contiguous(memory_format=self._format)
-        return tree_map(lambda t: t.float() if isinstance(t, Tensor) and t.is_floating_point() else t, self.detector(normalised))
+        inputs = images.changed(self._formatted) if isinstance(images, FrozenFeatures) else self._formatted(self.detector.image_stats.normalize(images))
+        return tree_map(lambda t: t.float() if isinstance(t, Tensor) and t.is_floating_point() else t, self.detector(inputs))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def lead(self, images: Tensor, stages: int) -> FrozenFeatures:
+        """What the first ``stages`` stages of the backbone give for pictures that are not normalised yet, as far as it is read later."""
+        features: FrozenFeatures = self.detector.pyramid.lead(self._formatted(self.detector.image_stats.normalize(images)), stages)
+        return features
+
+    def _formatted(self, tensor: Tensor) -> Tensor:
+        return tensor.contiguous(memory_format=self._format) if tensor.ndim == 4 else tensor
+
+    def training_step(self, batch: Batch | FeatureBatch, batch_idx: int) -> Tensor:
         """The sum of the losses; stops at the first that is not finite."""
-        losses = self._losses(self(batch.images), batch)
+        losses = self._losses(self(batch.features if isinstance(batch, FeatureBatch) else batch.images), batch)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise NonFiniteLossError(
@@ -192,7 +201,7 @@ class DetectionTask(pl.LightningModule):
             wrap_again(self.trainer.strategy, self)
             self._reduced = trainable
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch | FeatureBatch, batch_idx: int) -> None:
         """Random numbers of an epoch do not depend on what ran before, so a resumed run repeats the uninterrupted one."""
         if batch_idx == 0:
             torch.manual_seed((self._seed * 1_000_003 + self.current_epoch) * 4099 + self.global_rank)
@@ -204,15 +213,14 @@ class DetectionTask(pl.LightningModule):
         if hasattr(datamodule, "set_epoch"):
             datamodule.set_epoch(epoch)
 
-    def _losses(self, outputs: Any, batch: Batch) -> Mapping[str, Tensor]:
+    def _losses(self, outputs: Any, batch: Batch | FeatureBatch) -> Mapping[str, Tensor]:
         with torch.autocast(self.device.type, enabled=False):
             return self.detector.loss(outputs, batch.targets)
 
     def _detect(self, outputs: Any, batch: Batch) -> list[Detections]:
-        height, width = batch.images.shape[-2:]
-        found = self.detector.decode(outputs, (height, width))
+        found = self.detector.decode(outputs, batch.input_hw)
         return [map_back(detections.to("cpu"), meta) for detections, meta in zip(found, batch.metas, strict=True)]
 
-    def _log_losses(self, stage: str, losses: Mapping[str, Tensor], total: Tensor, batch: Batch) -> None:
+    def _log_losses(self, stage: str, losses: Mapping[str, Tensor], total: Tensor, batch: Batch | FeatureBatch) -> None:
         values = {f"{stage}/loss": total.detach(), **{f"{stage}/{name}": value.detach() for name, value in losses.items()}}
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(batch.metas), sync_dist=self.trainer.world_size > 1)

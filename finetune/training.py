@@ -31,6 +31,7 @@ from finetune.callbacks.table import MetricsTable
 from finetune.callbacks.watchers import watchers
 from finetune.config import RunConfig
 from finetune.datamodule import DetectionDataModule
+from finetune.features.use import remove_features, use_features
 from finetune.finish import finish_run
 from finetune.new_run import check_space, new_run
 from finetune.overfit import opening_lines, with_overfit
@@ -124,7 +125,7 @@ def resume(path: str | Path) -> RunRecord:
         log.keep_in(folder.log)
         log.say("", *saved.lines(folder, config))
         parts = prepare(config, log)
-        log.say(*saved.check_data(parts.data.splits))
+        log.say(*saved.check_data(parts.data.splits, parts.data.sources))
         return _train(_Run(parts, folder, saved))
 
 
@@ -191,7 +192,7 @@ class _Run:
             save_weights(path, state, info)
 
         self.table = MetricsTable(folder)
-        self.checkpoints = Checkpoints(folder, save, lambda: time.perf_counter() - started, data_facts(splits))
+        self.checkpoints = Checkpoints(folder, save, lambda: time.perf_counter() - started, data_facts(splits, parts.data.sources))
         callbacks: list[pl.Callback] = [StopCheck(), self.table, ProgressLines(parts.log), NonFiniteReport(folder), self.checkpoints]
         if config.train.early_stop:
             callbacks.append(EarlyStop(config.train.early_stop))
@@ -210,12 +211,14 @@ def _train(run: _Run) -> RunRecord:
     with faults_in_a_line(folder, config):
         if trainer.is_global_zero and run.saved.checkpoint is None:
             folder.save_config(config)  # the budget is known only with the data
+        use_features(config, run.parts.task, data, folder.root, log, trainer.strategy.root_device, trainer.precision_plugin.forward_context)
         try:
             with quiet_lightning():
                 trainer.fit(run.parts.task, datamodule=data, ckpt_path=run.saved.checkpoint, weights_only=True if run.saved.checkpoint else None)
             if trainer.is_global_zero:
                 run.parts.task.policy.apply(run.parts.detector.backbone, run.checkpoints.finished - 1, config.train.epochs)  # of a run with no epoch left to train, too
                 finish_run(folder, config, data.splits, run.checkpoints, run.table, count_parameters([run.parts.detector]), log)
+                remove_features(config, folder.root)
         except BaseException:
             end_processes(trainer)
             raise

@@ -59,6 +59,10 @@ class SlimMerge(Neck):
         self.merge = nn.ModuleDict({str(level): _after_sum(width[level], depthwise or level >= _DEPTHWISE_FROM, norm) for level in self.levels})
         self.specs = (FeatureSpec(f"p{_FINEST}", width[_FINEST], 2**_FINEST),)
 
+    def read_maps(self) -> tuple[int, ...]:
+        """The deepest map of each level."""
+        return tuple(self.source.values())
+
     def forward(self, maps: list[Tensor], input_hw: tuple[int, int]) -> list[Tensor]:
         """Merge from the coarsest level to stride 2."""
         sides = {level: self.lateral[str(level)](maps[index]) for level, index in self.source.items()}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from backbones.frozen import FrozenFeatures
 from backbones.pyramid import FeaturePyramid
 from backbones.types import Backbone, ImageStats
 from detectors.craft.decode import DecodeSettings, decode_maps
@@ -48,8 +49,8 @@ class Craft(nn.Module):
         """Merge blocks and head."""
         return [*self.pyramid.new_modules(), self.head]
 
-    def forward(self, images: Tensor) -> CraftOutputs:
-        """Map normalised images [B, C, H, W] to raw outputs."""
+    def forward(self, images: Tensor | FrozenFeatures) -> CraftOutputs:
+        """Map normalised images [B, C, H, W], or what frozen stages gave for them, to raw outputs."""
         return CraftOutputs(self.head(self.pyramid(images)[0]))
 
     def loss(self, outputs: CraftOutputs, targets: Sequence[TextTarget]) -> Mapping[str, Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from backbones.frozen import FrozenFeatures
 from backbones.types import FeatureSpec, ImageStats, SizeRule
 
 _BLOCKS = ((1, 64, 2), (2, 128, 2), (3, 256, 3), (4, 512, 3), (5, 512, 2))  # number, channels, convolutions of the block that are used
@@ -68,11 +69,25 @@ class VggTrunk(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map normalised images to five maps, finest first."""
+        return self._run(images, 0, len(self.slices), self.frozen_stages)
+
+    def is_chain(self) -> bool:
+        """It can begin behind any of its stages."""
+        return True
+
+    def lead(self, images: Tensor, stages: int) -> FrozenFeatures:
+        """Run only the first ``stages`` stages on normalised images [B, 3, H, W]."""
+        return FrozenFeatures(tuple(self._run(images, 0, stages, stages)), None, stages, (int(images.shape[-2]), int(images.shape[-1])))
+
+    def follow(self, features: FrozenFeatures) -> list[Tensor]:
+        """Run the other stages, and give all maps as for images."""
+        return [*features.maps, *self._run(features.maps[-1], features.stages, len(self.slices), self.frozen_stages)]
+
+    def _run(self, value: Tensor, first: int, end: int, frozen_stages: int) -> list[Tensor]:
         maps: list[Tensor] = []
-        value = images
-        for index, part in enumerate(self.slices):
-            with torch.set_grad_enabled(torch.is_grad_enabled() and index >= self.frozen_stages):
-                value = part(value)
+        for index in range(first, end):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and index >= frozen_stages):
+                value = self.slices[index](value)
             maps.append(value)
         return maps
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from backbones.frozen import FrozenFeatures, input_size
 from backbones.pyramid import FeaturePyramid
 from backbones.types import Backbone, ImageStats
 from detectors.boxes import pad_targets
@@ -84,12 +85,12 @@ class SSDLite(nn.Module):
         """Pyramid layers and head."""
         return [*self.pyramid.new_modules(), self.head]
 
-    def forward(self, images: Tensor) -> SSDLiteOutputs:
-        """Map normalised images [B, C, H, W] to raw outputs."""
+    def forward(self, images: Tensor | FrozenFeatures) -> SSDLiteOutputs:
+        """Map normalised images [B, C, H, W], or what frozen stages gave for them, to raw outputs."""
         maps = self.pyramid(images)
         logits, deltas = self.head(maps)
         sizes = [(int(m.shape[-2]), int(m.shape[-1])) for m in maps]
-        anchors, levels = self.anchors(sizes, (int(images.shape[-2]), int(images.shape[-1])), images.device)
+        anchors, levels = self.anchors(sizes, input_size(images), maps[0].device)
         return SSDLiteOutputs(logits, deltas, anchors, levels)
 
     def scores(self, logits: Tensor) -> Tensor:

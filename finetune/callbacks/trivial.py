@@ -41,7 +41,7 @@ class TrivialLoss(pl.Callback):
         """Learn the level from the first batches."""
         criterion = getattr(detector_of(pl_module), "criterion", None)
         if len(self._levels) < _BATCHES and isinstance(criterion, CraftLoss):
-            height, width = (math.ceil(side / criterion.stride) for side in batch.images.shape[-2:])
+            height, width = (math.ceil(side / criterion.stride) for side in batch.input_hw)
             self._levels.append(criterion.constant_level(batch.targets, (height, width)))  # type: ignore[arg-type]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

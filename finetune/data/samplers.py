@@ -21,16 +21,18 @@ class TrainSampler(DistributedSampler[SampleKey]):
         seed: Together with the epoch it decides the order.
         rank: This process.
         world: Number of processes.
+        views: Every image is asked for in so many ways, one after the other from epoch to epoch, whatever the process; 0 is another way each time.
     """
 
-    def __init__(self, count: int, seed: int = 0, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, count: int, seed: int = 0, rank: int = 0, world: int = 1, views: int = 0) -> None:
         super().__init__(range(count), num_replicas=world, rank=rank, shuffle=True, seed=seed)  # type: ignore[arg-type]
-        self._count = count
+        self._count, self._views = count, views
 
     def __iter__(self) -> Iterator[SampleKey]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self._count)
         padded = np.resize(order, self.total_size)  # repeats from the start
-        return iter([SampleKey(self.epoch, self.rank, int(index)) for index in padded[self.rank :: self.num_replicas]])
+        epoch, rank = (self.epoch % self._views, 0) if self._views else (self.epoch, self.rank)
+        return iter([SampleKey(epoch, rank, int(index)) for index in padded[self.rank :: self.num_replicas]])
 
 
 class EvalSampler(DistributedSampler[int]):
