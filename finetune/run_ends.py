@@ -91,8 +91,9 @@ def _explain(error: Exception, folder: RunFolder, config: RunConfig) -> str | No
     """What is wrong and what to do about it; None when that is not known here."""
     if isinstance(error, WriteError):
         return f"cannot write {error.path}: {error.reason}; free some space or make the folder writable, then {next_step(folder)}"
-    if isinstance(error, torch.OutOfMemoryError):
-        return f"the GPU ran out of memory at {config.data.batch_size} images of {config.data.input_size} a step: halve data.batch_size and double train.accumulate"
+    if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+        where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
+        return f"{where} ran out of memory at {config.data.batch_size} images of {config.data.input_size} a step: halve data.batch_size and double train.accumulate"
     if isinstance(error, DataError):
         found = _FROM_WORKER.search(str(error))
         return f"{found['message'] if found else error}; then {next_step(folder)}"

@@ -23,6 +23,8 @@ from pathlib import Path
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from finetune.compare.engines import Engine, LocalEngine
 from finetune.compare.gathering import Setting, comparison_of, known_of, read_outcomes, save_comparison
 from finetune.compare.options import CompareConfig, CompareOptions

@@ -15,7 +15,7 @@ from finetune.compare.plan import ComparisonPlan, jobs_of, load_plan, name_entra
 from finetune.compare.prepare import extend
 from finetune.compare.rates import best_rate, plan_rates
 from finetune.compare.types import RateTrial
-from finetune.config import RunConfig
+from finetune.config import DataConfig, FreezeConfig, RunConfig
 
 
 def make_plan(budget: str = "4ep", protocol: str = "fixed") -> ComparisonPlan:
@@ -34,6 +34,20 @@ def test_quick_says_what_it_does_not_tell() -> None:
     budget, config = plan_budget("quick", RunConfig(), 205)
     assert (budget.amount, config.train.epochs, config.freeze.policy) == (6, 6, "backbone")
     assert any("does not tell" in sentence for sentence in budget.sentences)
+    assert (config.data.views, config.data.feature_cache) == (2, "auto")
+    assert any("computed once, for 2 fixed views" in sentence and "does not tell what fresh augmentation would bring" in sentence for sentence in budget.sentences)
+
+
+@pytest.mark.parametrize("change", [{"data": DataConfig(mosaic=0.5)}, {"freeze": FreezeConfig("norms")}])
+def test_quick_keeps_no_features_where_it_cannot(change: dict) -> None:
+    budget, config = plan_budget("quick", replace(RunConfig(), **change), 205)
+    assert (config.data.views, config.data.feature_cache) == (0, "off")
+    assert not any("views" in sentence for sentence in budget.sentences)
+
+
+def test_quick_without_augmentation_needs_no_views() -> None:
+    _, config = plan_budget("quick", replace(RunConfig(), data=DataConfig(augment="none")), 205)
+    assert (config.data.views, config.data.feature_cache) == (0, "auto")
 
 
 def test_minutes_become_the_most_epochs_that_fit() -> None:
