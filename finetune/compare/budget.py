@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from backbones.errors import UsageError
 from finetune.budget import with_budget
 from finetune.compare.types import Budget
 from finetune.config import RunConfig
+from finetune.features.rules import cache_faults, view_faults
 
 TIMED_EPOCHS = 4  # of the short run that a budget of minutes is planned by: a small copy of the whole, with all its thaws
 _QUICK_PICTURES = 1200  # seen by each run of a quick comparison
 _QUICK_EPOCHS = (3, 20)
+_QUICK_VIEWS = 2  # of each picture
 _UNITS = {"ep": "epochs", "epoch": "epochs", "epochs": "epochs", "min": "minutes", "m": "minutes", "h": "hours"}
 _EVALUATIONS = 10
 _MOST_EPOCHS = 2000
@@ -80,12 +82,27 @@ def _quick(config: RunConfig, images: int) -> tuple[Budget, RunConfig]:
     frozen = config.freeze.policy == "gradual"
     if frozen:
         config = replace(config, freeze=replace(config.freeze, policy="backbone"))
+    config, views = _with_features(config)
     sentences = [f"A quick look: each run trains for only {epochs} epochs ({epochs * images:,} pictures), far from the end of learning."]
     if frozen:
         sentences.append("Only pyramid and head train; pretrained backbones stay as ImageNet left them (one with random weights trains whole, and cannot be compared with the others).")
         sentences.append("It tells whose ready features serve these data best. It does not tell who is best after fine-tuning: a backbone that adapts well is ranked too low here.")
+    if views:
+        sentences.append(
+            f"Features of a frozen backbone are computed once, for {views} fixed views of each picture that all seeds share, and trained on: it does not tell what fresh augmentation would "
+            "bring, and the spread over seeds leaves out the luck of the views."
+        )
     sentences.append("Small differences mean nothing; take the best few into a comparison with a larger budget.")
     return Budget("quick", "epochs", epochs, tuple(sentences)), _with_epochs(config, epochs)
+
+
+def _with_features(config: RunConfig) -> tuple[RunConfig, int]:
+    """The settings with features that are computed once, where pictures need not be augmented anew each time; and how many views of each picture there are."""
+    data = config.data
+    views = data.views or (_QUICK_VIEWS if data.augment != "none" else 0)
+    cached = replace(config, data=replace(data, views=views, feature_cache="auto" if data.feature_cache == "off" else data.feature_cache))
+    tree = asdict(replace(cached, backbone=replace(cached.backbone, weights="imagenet")))  # candidates have weights of their own; one without any trains on pictures
+    return (config, 0) if cache_faults(tree) or view_faults(tree) else (cached, views)
 
 
 def _with_epochs(config: RunConfig, epochs: int) -> RunConfig:

@@ -18,8 +18,8 @@ from finetune.compare.settings import Known, primary_of, shareable_settings
 from finetune.compare.types import Budget, Candidate, ComparedData, ComparedRun, RateProtocol
 from finetune.run_folder import package_versions, write_json_atomic
 
-_OWN_BUDGET = Budget("", "own", 0, ("Finished runs were added; each had its own settings.",))
-_OWN_RATES = RateProtocol("own", (), sentences=("Finished runs were added; each had its own rate.",))
+_OWN_BUDGET = Budget("", "own", 0, ("Finished runs were added; each had its own settings, budget and learning rate.",))
+_OWN_RATES = RateProtocol("own", ())
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def comparison_of(setting: Setting, outcomes: Mapping[str, Outcome], profiles: M
         device="; ".join(devices),
         command=plan.command,
         versions=next((run.versions for run in runs if run.versions), package_versions()),
-        notes=(*_split_notes(setting), *_alike_notes(plan, runs), *_time_notes(plan, runs), *_weight_notes(plan)),
+        notes=(*_split_notes(setting), *_alike_notes(plan, runs), *_time_notes(plan, runs), *_rate_notes(plan, known), *_weight_notes(plan)),
         truth=setting.truth,
     )
 
@@ -161,6 +161,16 @@ def _time_notes(plan: ComparisonPlan, runs: Sequence[ComparedRun]) -> list[str]:
     if plan.budget.kind != "minutes" or not plan.entrants or not seconds:
         return []
     return [f"Of {plan.budget.amount:g} minutes planned, runs took {min(seconds) / 60:.1f} to {max(seconds) / 60:.1f}."]
+
+
+def _rate_notes(plan: ComparisonPlan, known: Known) -> list[str]:
+    """Candidates whose best rate is the first or the last of those tried."""
+    if plan.rates.kind != "sweep":
+        return []
+    chosen = [(entrant.name, known.rate(entrant.name)) for entrant in plan.entrants]
+    ends = [(min(plan.rates.rates), "smallest", "smaller"), (max(plan.rates.rates), "largest", "larger")]
+    named = [(", ".join(name for name, rate in chosen if rate == end), end, which, further) for end, which, further in ends]
+    return [f"{names} took the {which} rate that was tried, {end:g}: a {further} one may be better (--rates)." for names, end, which, further in named if names]
 
 
 def _weight_notes(plan: ComparisonPlan) -> list[str]:

@@ -26,6 +26,7 @@ from finetune.stopping import InterruptedRunError, Stopped, stop_signals
 PARENT = "FINETUNE_JOB_PARENT"  # number of the process that waits for this one
 STARTED = "FINETUNE_JOB_STARTED"  # seconds since the epoch when it started this one
 PREDICTIONS_FOLDER = "predictions"
+FEATURES_FOLDER = "features"  # while there are jobs
 _LOCK_PATIENCE = 60.0  # seconds for a process whose parent was killed to notice it and end
 _LAST_WORDS = 20.0
 
@@ -84,7 +85,7 @@ def _work(out: Path, job: Job, config: RunConfig | None, begun: Outcome) -> Outc
         record = load_record(RunFolder.open(root).record)
     else:
         root = out / folder_of(job)
-        record = _train(config, root)
+        record = _train(with_feature_folder(config, out), root)
     from finetune.training import is_first_process
 
     if not is_first_process():
@@ -93,6 +94,13 @@ def _work(out: Path, job: Job, config: RunConfig | None, begun: Outcome) -> Outc
     if job.kind in ("train", "score"):
         run = _scored(out, job, root, run)
     return Outcome(job.name, replace(run, state="finished"), record.params, record.trainable_params)
+
+
+def with_feature_folder(config: RunConfig, out: Path) -> RunConfig:
+    """The settings of a run whose features, where it keeps any, are there for the other seeds and rates of its candidate."""
+    if config.data.feature_cache == "off" or config.data.feature_folder is not None:
+        return config
+    return replace(config, data=replace(config.data, feature_folder=str((out / FEATURES_FOLDER).resolve())))
 
 
 def _train(config: RunConfig, root: Path) -> RunRecord:

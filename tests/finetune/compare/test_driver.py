@@ -111,6 +111,7 @@ def test_a_sweep_gives_each_candidate_its_rate_and_ends_one_without_any(tmp_path
     comparison = run_jobs(setting, out, engine)
     rates = {candidate.name: candidate.lr for candidate in comparison.candidates}
     assert rates == {"a": 0.18, "b": None, "c": 0.18}
+    assert "a, c took the largest rate that was tried, 0.18: a larger one may be better (--rates)." in comparison.notes
     assert {run.failure for run in comparison.runs_of("b")} == {"no rate of its sweep worked: the loss is not finite"}
     kinds = [jobs_of(setting.plan)[number].kind for number in engine.started]
     assert kinds == ["rate"] * 9 + ["train"] * 4
