@@ -214,9 +214,9 @@ def test_five_hundred_images_with_a_hundred_detections_take_seconds():
     total = images * per_image
     boxes = np.concatenate([rng.uniform(0, 300, (total, 2)), rng.uniform(10, 90, (total, 2))], axis=1)
     rows = make_rows([])._replace(image=np.repeat(np.arange(images), per_image), boxes=boxes, scores=rng.random(total), labels=rng.integers(0, 2, total))
-    begin = time.perf_counter()
+    begin = time.process_time()
     score(split, rows)
-    assert time.perf_counter() - begin < 10
+    assert time.process_time() - begin < 10
 
 
 def test_unknown_protocol_names_the_nearest():
