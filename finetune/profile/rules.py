@@ -24,8 +24,8 @@ OPERATOR_KINDS = (
 RULES: Mapping[str, str] = {
     "parameters": "learnable values of the detector",
     "weight_bytes": "bytes of all tensors of its state dict: parameters and running statistics",
-    "macs": "multiply-adds of convolutions, linear layers and attention for one image of input_hw; biases, norms, activations, pooling and sums count nothing",
-    "activations": "values that convolutions and linear layers put out for one image of input_hw",
+    "macs": "multiply-adds of convolutions, linear layers and attention for one image of the input size; biases, norms, activations, pooling and sums count nothing",
+    "activations": "values that convolutions and linear layers put out for one image of the input size",
     "latency": "wall-clock time in eval mode, the device synchronised before and after, after warm-up; spread is the distance between the quartiles",
     "memory": "resident: most memory that a process of its own held, Python and torch included, resting before the first image; allocator: most bytes of tensors on the GPU",
     "share": "of the time of an untouched forward pass; 'outside operators' is what is left of it when the operators are taken out (Python, dispatch, waiting)",

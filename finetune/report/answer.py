@@ -13,7 +13,7 @@ from finetune.report.shown_text import say_share
 
 _LIKELY = 0.8  # share of the draws from which a lead within noise is likely
 _NAMED = 4  # candidates named in one sentence
-_NEAR = 0.01  # of a figure: closer than that is near
+_NEAR, _NEAR_SHARE = 0.01, 0.05  # closer than that, and than this share of the figure, is near
 _CHEAPER = 0.8  # share of a cost from which a cheaper candidate is worth a sentence
 
 
@@ -63,7 +63,7 @@ def _how_sure(scored: Sequence[Entry], certainty: Certainty, best: int, among: l
     that = "That is" if certainty.from_seeds else "As far as pictures go, that is"
     sentences = [f"{that} {level}: with {certainty.sources} drawn anew, {scored[best].name} comes first in {say_share(share)} of the draws."]
     if not certainty.from_seeds:
-        sentences.append("Each candidate has one seed only: what another seed would change is not in this figure, so it is too sure.")
+        sentences.append("Each candidate has one seed only: what another seed would change is not in this share, so it is too high.")
     if noise:
         shown = ", ".join(f"{scored[row].name} ({scored[row].mean:.3f})" for row in noise[:_NAMED]) + (f" and {len(noise) - _NAMED} more" if len(noise) > _NAMED else "")
         sentences.append(f"The lead over {shown} may be chance.")
@@ -76,7 +76,7 @@ def _how_sure(scored: Sequence[Entry], certainty: Certainty, best: int, among: l
 
 def _cheaper(scored: Sequence[Entry], best: int, noise: Sequence[int]) -> list[str]:
     """The cheapest candidate that cannot be told from the best one."""
-    for key, unit, scale in (("latency", "ms", 1.0), ("params", "M parameters", 1e6)):
+    for key, unit, scale in (("latency", " ms", 1.0), ("params", "M parameters", 1e6)):
         cost = scored[best].costs[key]
         known = [(value, row) for row in noise if (value := scored[row].costs[key]) is not None]
         if cost is None or not known:
@@ -84,8 +84,9 @@ def _cheaper(scored: Sequence[Entry], best: int, noise: Sequence[int]) -> list[s
         least, row = min(known)
         if least < _CHEAPER * cost:
             behind = (scored[best].mean or 0.0) - (scored[row].mean or 0.0)
-            advice = "the better choice unless the last bit of accuracy counts" if behind < _NEAR else f"whether the {behind:.3f} that it is behind is real, more seeds or pictures would tell"
-            return [f"Of these, {scored[row].name} needs {least / scale:.3g} {unit} instead of {cost / scale:.3g}: {advice}."]
+            near = behind < min(_NEAR, _NEAR_SHARE * (scored[best].mean or 0.0))
+            advice = "the better choice unless the last bit of accuracy counts" if near else f"whether the {behind:.3f} that it is behind is real, more seeds or pictures would tell"
+            return [f"Of these, {scored[row].name} needs {least / scale:.3g}{unit} instead of {cost / scale:.3g}: {advice}."]
     return []
 
 

@@ -58,4 +58,4 @@ def test_nothing_learnt_is_no_recommendation() -> None:
 def test_with_one_seed_only_pictures_speak() -> None:
     text = " ".join(find_answer(make_entries(), make_certainty(0.001, from_seeds=False), Limits(), "AP", "test").certainty)
     assert text.startswith("As far as pictures go, that is sure: with pictures drawn anew")
-    assert "so it is too sure" in text
+    assert "so it is too high" in text
