@@ -73,7 +73,7 @@ def _amount(text: str) -> tuple[str, float]:
 
 
 def _equal_epochs(text: str, epochs: int, config: RunConfig, images: int) -> tuple[Budget, RunConfig]:
-    sentences = (f"Each run trains for {epochs} epochs ({epochs * images:,} pictures); a slower backbone takes longer for them.",)
+    sentences = (f"Each run trains for {epochs} epoch{'s' * (epochs != 1)} ({epochs * images:,} pictures); a slower backbone takes longer for them.",)
     return Budget(text, "epochs", epochs, sentences), _with_epochs(config, epochs)
 
 
