@@ -53,8 +53,8 @@ def run_jobs(setting: Setting, out: Path, engine: Engine) -> Comparison:
             view.update(outcomes)
             for ended in engine.wait(_PAUSE) if running else ():
                 running.discard(ended.job)
-                _take(jobs[ended.job], ended.reason, setting, out, view, lost)
-        return _save(setting, out)
+                _take(jobs[ended.job], ended.reason, setting, out, view, lost, outcomes)
+        return _save(setting, out, outcomes)
     finally:
         view.close()
         engine.stop()
@@ -80,8 +80,8 @@ def _start(job: Job, setting: Setting, out: Path, engine: Engine, view: Progress
     running.add(job.number)
 
 
-def _take(job: Job, reason: str, setting: Setting, out: Path, view: ProgressView, lost: _Lost) -> None:
-    """Look at what a process that has ended left; one that was lost is started again by the loop."""
+def _take(job: Job, reason: str, setting: Setting, out: Path, view: ProgressView, lost: _Lost, before: dict[str, Outcome]) -> None:
+    """Look at what a process that has ended left; one that was lost is started again by the loop. ``before``: all outcomes as they were."""
     outcome = read_outcome(out, job)
     if outcome.state not in _ENDED:
         lost.counts[job.number] = lost.counts.get(job.number, 0) + 1
@@ -92,12 +92,12 @@ def _take(job: Job, reason: str, setting: Setting, out: Path, view: ProgressView
         outcome = as_failed(outcome, f"{reason} ({_TRIES} times)")
         write_outcome(out, job, outcome)
     view.end(job, outcome, primary_of(setting.plan.config.evaluate.protocols[0]))
-    _save(setting, out)
+    _save(setting, out, before)
 
 
-def _save(setting: Setting, out: Path) -> Comparison:
+def _save(setting: Setting, out: Path, before: dict[str, Outcome]) -> Comparison:
     profiles = {candidate.name: candidate.profile for candidate in load_comparison(out).candidates}
-    comparison = comparison_of(setting, read_outcomes(setting.plan, out), profiles)
+    comparison = comparison_of(setting, read_outcomes(setting.plan, out, before), profiles)
     save_comparison(comparison, out)
     return comparison
 

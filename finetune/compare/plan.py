@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -153,8 +154,12 @@ def jobs_of(plan: ComparisonPlan) -> tuple[Job, ...]:
 
 
 def _with_unique_names(jobs: Sequence[Job]) -> tuple[Job, ...]:
-    names = [job.name for job in jobs]
-    return tuple(job if names.count(job.name) == 1 else replace(job, name=f"{job.name}-{names[: job.number].count(job.name) + 1}") for job in jobs)
+    counts, seen = Counter(job.name for job in jobs), Counter[str]()
+    named: list[Job] = []
+    for job in jobs:
+        seen[job.name] += 1
+        named.append(job if counts[job.name] == 1 else replace(job, name=f"{job.name}-{seen[job.name]}"))
+    return tuple(named)
 
 
 def _stems(names: Sequence[str]) -> dict[str, str]:
