@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,7 @@ def _only_job(options: CompareOptions, number: int) -> int:
 
 def _compare(options: CompareOptions, out: Path) -> int:
     from finetune.compare.driver import run_jobs
+    from finetune.compare.job_run import FEATURES_FOLDER
     from finetune.compare.plan import jobs_of
     from finetune.compare.prepare import prepare
     from finetune.compare.ray_engine import check_ray
@@ -75,6 +77,7 @@ def _compare(options: CompareOptions, out: Path) -> int:
     with run_lock(out):
         engine = _engine(options, out, setting, slots, threads, gpus)
         comparison = run_jobs(replace(setting, engine=engine.description), out, engine)
+        shutil.rmtree(out / FEATURES_FOLDER, ignore_errors=True)
         if options.profile:
             comparison = _with_profiles(comparison, out)
     page = write_report(out, limits)
