@@ -91,7 +91,7 @@ class SlotFile:
         words.view(np.uint8)[: array.nbytes] = array.reshape(-1)
         row = np.zeros(1, _ROW)
         row["shape"], row["total"] = array.shape, words.sum(dtype=np.uint64)
-        if os.pwrite(self._descriptor, memoryview(words.view(np.uint8)[: array.nbytes]), int(self._offsets[slot])) == array.nbytes:
+        if os.pwrite(self._descriptor, words.view(np.uint8)[: array.nbytes].data, int(self._offsets[slot])) == array.nbytes:
             os.pwrite(self._descriptor, row.tobytes(), _PAGE + slot * _ROW.itemsize)
 
 

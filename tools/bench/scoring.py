@@ -48,9 +48,12 @@ def write_files(folder: Path, images: int, detections: int, seed: int = 0) -> No
 def _our_figures(folder: Path) -> list[float]:
     from finetune.evaluation import create_evaluator
     from finetune.evaluation.predictions import read_predictions
+    from finetune.data.types import BoxSplit
     from finetune.evaluation.truth import load_truth
 
     truth = load_truth(str(folder / "truth.json"), "val")
+    if not isinstance(truth, BoxSplit):
+        raise TypeError("truth.json holds boxes")
     evaluator = create_evaluator("coco", truth)
     evaluator.add(read_predictions(folder / "results.json", truth)[0])
     return [-1.0 if value is None else value for value in evaluator.evaluate().values.values()]
