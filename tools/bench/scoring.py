@@ -46,9 +46,9 @@ def write_files(folder: Path, images: int, detections: int, seed: int = 0) -> No
 
 
 def _our_figures(folder: Path) -> list[float]:
+    from finetune.data.types import BoxSplit
     from finetune.evaluation import create_evaluator
     from finetune.evaluation.predictions import read_predictions
-    from finetune.data.types import BoxSplit
     from finetune.evaluation.truth import load_truth
 
     truth = load_truth(str(folder / "truth.json"), "val")

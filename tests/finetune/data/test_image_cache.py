@@ -229,5 +229,5 @@ def test_a_run_with_a_cache_ends_with_the_same_weights(tmp_path: Path, monkeypat
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert {path.suffix for path in Path("kept").iterdir() if not path.name.startswith(".")} == {".pictures"}
     capsys.readouterr()
-    fit(cached, "again")
+    assert run(TrainOptions(run=cached, dry_run=True)) == 0
     assert "12 of them are there" in capsys.readouterr().out
