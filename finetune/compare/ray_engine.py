@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from finetune.compare.engines import Ended, describe_end, start_child
 from finetune.stopping import take_signals
 
 _RETRIES = 3  # of a task whose worker or machine was lost
+_ANSWER_SECONDS = 10.0
 _SLOTS = 10_000  # Ray itself keeps the tasks that wait
 
 
@@ -23,6 +25,21 @@ def check_ray() -> None:
     """Raise UsageError, saying how to install it, where Ray is not there; nothing is imported."""
     if sys.modules.get("ray", ...) is None or importlib.util.find_spec("ray") is None:
         raise UsageError("--engine ray needs a package that is not installed: pip install 'finetune-light[ray]'")
+
+
+def check_address(address: str) -> None:
+    """Raise UsageError where nothing answers at ``HOST:PORT``: Ray itself would try for minutes. Other forms ("auto") are Ray's to judge."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except OSError as error:
+        raise _no_cluster(address, error.strerror or str(error)) from error
+
+
+def _no_cluster(address: str | None, reason: str) -> UsageError:
+    return UsageError(f"--ray-address {address}: no cluster there ({reason}); start one with: ray start --head")
 
 
 def do_job(out: str, job: int, log: str, threads: int) -> str:
@@ -54,16 +71,18 @@ class RayEngine:
 
     def __init__(self, out: Path, address: str | None, cpus: int, gpus: float | None) -> None:
         check_ray()
+        if address is not None:
+            check_address(address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-        logging.getLogger("ray").setLevel(logging.ERROR)
         import ray
 
+        logging.getLogger("ray").setLevel(logging.ERROR)  # after the import, which sets another level
         self._ray: Any = ray
         self._out, self._cpus = out, cpus
         try:  # "local": not even the cluster that RAY_ADDRESS names
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UsageError(f"--ray-address {address}: no cluster there ({str(error).splitlines()[0]}); start one with: ray start --head") from error
+            raise _no_cluster(address, str(error).splitlines()[0]) from error
         take_signals()  # Ray has put its own handler of SIGTERM in place
         resources = ray.cluster_resources()
         nodes, cores = len([node for node in ray.nodes() if node["Alive"]]), int(resources.get("CPU", 0))

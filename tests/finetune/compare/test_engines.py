@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -215,6 +216,15 @@ def test_ray_without_an_address_starts_a_cluster_here_and_a_stopped_driver_takes
     assert "ray, 1 node with " in json.loads((out / "comparison.json").read_text())["engine"]
     assert "WARNING" not in said
     assert "authentication" not in said
+
+
+def test_an_address_without_a_cluster_is_said_at_once() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens
+        port = closed.getsockname()[1]
+        command = [sys.executable, "-c", f"from finetune.compare.ray_engine import check_address; check_address('127.0.0.1:{port}')"]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stderr
+    assert said.splitlines()[-1].endswith(f"--ray-address 127.0.0.1:{port}: no cluster there (Connection refused); start one with: ray start --head")
 
 
 def test_without_ray_one_line_says_so_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
