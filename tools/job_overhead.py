@@ -3,14 +3,14 @@
     python tools/job_overhead.py --rounds 5 --jobs 150
 
 Seconds of a job are counted by the engine, from its start to the moment it is known to have ended; its scoring on the test split is in them. Alone is the command
-``finetune train`` with the same settings, its start included. Ray is left out where it is not installed.
+``finetune train`` with the same settings, its start included. CPU seconds, of processes that are children of this one (not of Ray), are told beside them: other work on the machine
+moves them little. Ray is left out where it is not installed, and with --ray false.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import logging
 import os
 import statistics
 import subprocess
@@ -41,14 +41,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="jobs of each kind")
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--ray", choices=("true", "false"), default="true")
     parser.add_argument("--jobs", type=int, default=150, help="jobs of the made-up comparison that the driver's work is timed on")
     given = parser.parse_args()
-    logging.getLogger("ray").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = write_squares(folder / "squares", {"train": 64, "valid": 8, "test": 8})
         setting, out = make_plan(folder, data, given.epochs, 2 * given.rounds)
-        time_jobs(setting, out, folder, given.rounds)
+        time_jobs(setting, out, folder, given.rounds, given.ray == "true")
         time_driver(setting, folder / "driver", given.jobs)
 
 
@@ -59,23 +59,24 @@ def make_plan(folder: Path, data: Path, epochs: int, seeds: int) -> tuple[Settin
     return prepare(options, out, "local"), out
 
 
-def time_jobs(setting: Setting, out: Path, folder: Path, rounds: int) -> None:
+def time_jobs(setting: Setting, out: Path, folder: Path, rounds: int, with_ray: bool) -> None:
     """Alone, local and Ray in turns."""
     jobs = jobs_of(setting.plan)
     engines: dict[str, Engine] = {"local": LocalEngine(out, 1, 1)}
-    if importlib.util.find_spec("ray") is not None:
+    if with_ray and importlib.util.find_spec("ray") is not None:
         from finetune.compare.ray_engine import RayEngine
 
         began = time.monotonic()
         engines["ray"] = RayEngine(out, None, 1, 0.0)
         print(f"a Ray cluster was started here in {time.monotonic() - began:.1f} s")
     seconds: dict[str, list[float]] = {"alone": [], **{name: [] for name in engines}}
+    cpu: dict[str, list[float]] = {name: [] for name in seconds}
     inside: list[float] = []
     for number in range(rounds):
-        seconds["alone"].append(timed(lambda job=jobs[number]: train_alone(job, setting, out, folder)))
+        note(seconds, cpu, "alone", lambda job=jobs[number]: train_alone(job, setting, out, folder))
         for offset, (name, engine) in enumerate(engines.items()):
             job = jobs[2 * number + offset]
-            seconds[name].append(timed(lambda job=job, engine=engine: do_job(job, engine, out)))
+            note(seconds, cpu, name, lambda job=job, engine=engine: do_job(job, engine, out))
             inside.append(read_outcome(out, job).run.seconds or 0.0)
     for engine in engines.values():
         engine.stop()
@@ -84,13 +85,22 @@ def time_jobs(setting: Setting, out: Path, folder: Path, rounds: int) -> None:
     for name in engines:
         more = [job - one for job, one in zip(seconds[name], seconds["alone"], strict=True)]
         print(f"{name}: {statistics.median(seconds[name]):.1f} s a job; beyond alone: median {statistics.median(more):.1f} s, {min(more):.1f} to {max(more):.1f} over {rounds} rounds")
+    print(f"CPU seconds: alone {statistics.median(cpu['alone']):.1f}, as a local job {statistics.median(cpu['local']):.1f}")
 
 
-def timed(what: Callable[[], None]) -> float:
+def note(seconds: dict[str, list[float]], cpu: dict[str, list[float]], name: str, what: Callable[[], None]) -> None:
+    """Take down the seconds of a call, and the CPU seconds of the child processes that ended in it."""
+    before = os.times()
+    seconds[name].append(timed(what))
+    after = os.times()
+    cpu[name].append(after.children_user + after.children_system - before.children_user - before.children_system)
+
+
+def timed(what: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> float:
     """Seconds of a call."""
-    began = time.monotonic()
+    began = clock()
     what()
-    return time.monotonic() - began
+    return clock() - began
 
 
 def train_alone(job: Job, setting: Setting, out: Path, folder: Path) -> None:
@@ -122,9 +132,9 @@ def time_driver(setting: Setting, out: Path, count: int) -> None:
         outcome = read_outcome(out, job)
         write_outcome(out, job, replace(outcome, run=replace(outcome.run, state="finished", curve=(row,) * 30, seconds=1.0)))
     outcomes = read_outcomes(done.plan, out)
-    turn = timed(lambda: read_outcomes(done.plan, out, outcomes) and None)
-    record = timed(lambda: save_comparison(comparison_of(done, outcomes), out))
-    print(f"the driver, {count} jobs: {1000 * turn:.1f} ms a look at what has changed (twice a second), {1000 * record:.0f} ms to write the record (at the end of each job)")
+    turn = timed(lambda: read_outcomes(done.plan, out, outcomes), time.process_time)
+    record = timed(lambda: save_comparison(comparison_of(done, outcomes), out), time.process_time)
+    print(f"the driver, {count} jobs: {1000 * turn:.1f} CPU ms a look at what has changed (twice a second), {1000 * record:.0f} CPU ms to write the record (at the end of each job)")
 
 
 if __name__ == "__main__":
