@@ -98,7 +98,7 @@ def test_without_proc_the_peak_comes_from_the_resource_module(tmp_path: Path) ->
 def test_the_peak_is_that_since_it_was_forgotten() -> None:
     assert forget_peak()
     before = peak_resident_bytes()
-    block = bytearray(64 * MIB)
+    block = bytearray(256 * MIB)  # much, beside what other tests in this process leave behind to be given back
     block[::4096] = b"x" * len(block[::4096])
     during = peak_resident_bytes()
     del block
@@ -106,10 +106,10 @@ def test_the_peak_is_that_since_it_was_forgotten() -> None:
     assert before is not None
     assert during is not None
     assert after is not None
-    assert 60 * MIB < during - before < 90 * MIB
+    assert 230 * MIB < during - before < 290 * MIB
     assert after > during - MIB  # the kernel counts in batches of pages
     forget_peak()
-    assert (peak_resident_bytes() or 0) < during - 50 * MIB
+    assert (peak_resident_bytes() or 0) < during - 200 * MIB
 
 
 def test_bytes_in_words() -> None:
