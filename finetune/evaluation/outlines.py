@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.evaluation.polygon_area import intersections
+
 Points = NDArray[np.float64]
 
 
@@ -75,3 +77,13 @@ class Outlines:
         """Upright rectangles [N, 4] around them: left, top, right, bottom."""
         corners = self.padded()
         return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+
+
+def common_areas(one: Outlines, two: Outlines, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[P] what each pair of outlines, a row of ``one`` and a row of ``two``, covers together; pairs of quads stay quads beside curved words."""
+    common = np.zeros(len(first))
+    corners = np.maximum(one.counts[first], two.counts[second])
+    for most in np.unique(corners):
+        part = corners == most
+        common[part] = intersections(one.take(first[part]).padded(), two.take(second[part]).padded())
+    return common

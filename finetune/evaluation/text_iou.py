@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.evaluation.outlines import Outlines
-from finetune.evaluation.polygon_area import areas, intersections
+from finetune.evaluation.outlines import Outlines, common_areas
+from finetune.evaluation.polygon_area import areas
 from finetune.evaluation.text_evaluator import TextEvaluator, TextMatches, touching_pairs, truth_polygons
 from finetune.evaluation.text_heights import HeightRow, rows_by_height
 from finetune.evaluation.text_store import TextRows
@@ -54,7 +54,7 @@ class TextIouEvaluator(TextEvaluator):
         ignorable = self.split.ignore[truths]
         near = np.where(ignorable, both > (self.ignore_threshold - _SLACK) * sizes[detections], self._may_match(both, self._areas[truths] + sizes[detections]))
         truths, detections, ignorable = truths[near], detections[near], ignorable[near]
-        common = self._intersections(found, truths, detections)
+        common = common_areas(self._truth, found, truths, detections)
         size = sizes[detections]
         inside = np.divide(common, size, out=np.zeros_like(common), where=size != 0)
         ignored = np.zeros(len(sizes), np.bool_)
@@ -67,19 +67,11 @@ class TextIouEvaluator(TextEvaluator):
     def by_height(self) -> tuple[HeightRow, ...]:
         """What became of the words, by their height in pixels of the original pictures."""
         rows = self.ranked_rows()
-        return rows_by_height(self.split, rows, self.match(rows))
+        return rows_by_height(self.split, self._truth, rows, self._seen_by(rows.outlines), self.match(rows))
 
     def _may_match(self, both: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Where an intersection of up to ``both`` could give an IoU above the threshold, ``total`` being the sum of both areas."""
         return (both >= total) | (both > (self.iou_threshold - _SLACK) * (total - both))
-
-    def _intersections(self, found: Outlines, truths: NDArray[np.int64], detections: NDArray[np.int64]) -> NDArray[np.float64]:
-        common = np.zeros(len(truths))
-        corners = np.maximum(self._truth.counts[truths], found.counts[detections])
-        for most in np.unique(corners):
-            part = corners == most  # pairs of quads stay quads beside curved words
-            common[part] = intersections(self._truth.take(truths[part]).padded(), found.take(detections[part]).padded())
-        return common
 
     def _counted(self, truths: NDArray[np.int64], detections: NDArray[np.int64], ignored: NDArray[np.bool_]) -> TextMatches:
         """Greedy: words in the order of the files, for each the first free detection."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from finetune.report.average_precision import class_aps
 from finetune.report.matching import Matches, match_classes
-from finetune.report.overlaps import Pairs, best_per_found
+from finetune.report.overlaps import ClassPairs, best_per_found
 from finetune.report.saved import Found, Truth
 
 HIT, TOUCH = 0.5, 0.1  # IoU of a right box, and below which a box is background
@@ -73,7 +73,7 @@ def find_box_errors(truth: Truth, found: Found, matches: Matches | None = None) 
     return BoxErrors(kind, target, right, neutral, ~reached & ~truth.ignore, partner)
 
 
-def _best(pairs: Pairs, count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _best(pairs: ClassPairs, count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """[D] highest IoU with any object of these pairs, and [D] that object (-1 without any)."""
     best = best_per_found(pairs.iou, pairs.found, count)
     index = np.full(count, -1, np.int64)

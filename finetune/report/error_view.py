@@ -14,7 +14,6 @@ from finetune.report.saved import Truth
 from finetune.report.word_errors import WordErrors, count_word_errors
 
 BOX_KINDS = (*box_errors.KINDS, "missed")
-WORD_KINDS = ("found", "split", "merged", "low IoU", "missed")
 
 
 def error_rows(entries: Sequence[Entry], truth: Truth) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.report.overlaps import Pairs, overlapping_pairs
+from finetune.report.overlaps import ClassPairs, overlapping_pairs
 from finetune.report.saved import Found, Truth
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -25,7 +25,7 @@ class Matches:
 
     partner: NDArray[np.int64]
     neutral: NDArray[np.bool_]
-    pairs: Pairs
+    pairs: ClassPairs
 
 
 def match_classes(truth: Truth, found: Found, thresholds: NDArray[np.float64] = THRESHOLDS) -> Matches:

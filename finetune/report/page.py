@@ -15,9 +15,10 @@ from markupsafe import Markup
 
 from backbones.errors import UsageError
 from finetune.compare.record import Comparison, comparison_from_dict, comparison_to_dict, load_comparison
+from finetune.evaluation.word_fates import WORD_KINDS
 from finetune.profile.rules import RULES
 from finetune.report.contents import Contents, drawings, gather_contents
-from finetune.report.error_view import BOX_KINDS, WORD_KINDS, meanings
+from finetune.report.error_view import BOX_KINDS, meanings
 from finetune.report.limits import Limits
 from finetune.report.shown_text import say_share, without_paths
 from finetune.report.side_by_side import MOST_PICTURES

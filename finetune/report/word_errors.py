@@ -7,20 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.report.overlaps import Pairs, best_per_found, overlapping_pairs
+from finetune.evaluation import word_fates
+from finetune.evaluation.word_fates import HIT, PART, TOUCH, WORD_KINDS, Pairs, word_kinds
+from finetune.report.overlaps import best_per_found, overlapping_pairs
 from finetune.report.saved import Found, Truth
 
-HIT, TOUCH = 0.5, 0.1
-PART = 0.5  # share of a word, or of a detection, from which one lies in the other
-FOUND = 0
-WORD_KINDS = ("found", "split", "merged", "low IoU", "missed")
-MEANINGS = {
-    "split": "two or more detections lie in the word and cover half of it together",
-    "merged": "a detection covers half of the word, and of another word too",
-    "low IoU": f"the best detection overlaps the word by IoU {TOUCH} to {HIT}",
-    "missed": "nothing overlaps the word by more",
-    "background": f"detections on no word (IoU below {TOUCH}, and not inside one)",
-}
+MEANINGS = {**word_fates.MEANINGS, "background": f"detections on no word (IoU below {TOUCH}, and not inside one)"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +39,7 @@ def find_word_errors(truth: Truth, found: Found) -> WordErrors:
     partner = _match(pairs, words)
     right = np.zeros(count, np.bool_)
     right[partner[partner >= 0]] = True
-    kind = np.full(words, WORD_KINDS.index("missed"))
-    kind[_per_word(pairs.iou, pairs.truth, words) >= TOUCH] = WORD_KINDS.index("low IoU")
-    kind[_is_split(pairs, words, right)] = WORD_KINDS.index("split")
-    kind[_is_merged(pairs, words, count)] = WORD_KINDS.index("merged")
-    kind[partner >= 0] = FOUND
-    kind[truth.ignore] = -1
+    kind = word_kinds(pairs, partner, truth.ignore, count)
     nowhere = (best_per_found(pairs.iou, pairs.found, count) < TOUCH) & (best_per_found(pairs.of_found, pairs.found, count) <= PART)
     return WordErrors(kind, nowhere & ~right & ~neutral, right, neutral)
 
@@ -74,22 +61,3 @@ def _match(pairs: Pairs, words: int) -> NDArray[np.int64]:
             partner[word] = detection
             taken.add(detection)
     return partner
-
-
-def _is_split(pairs: Pairs, words: int, right: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    inside = pairs.take((pairs.of_found > PART) & ~right[pairs.found])
-    return (np.bincount(inside.truth, minlength=words) >= 2) & (np.bincount(inside.truth, inside.of_truth, words) > PART)
-
-
-def _is_merged(pairs: Pairs, words: int, count: int) -> NDArray[np.bool_]:
-    covering = pairs.take(pairs.of_truth > PART)
-    several = np.bincount(covering.found, minlength=count) >= 2
-    merged = np.zeros(words, np.bool_)
-    merged[covering.truth[several[covering.found]]] = True
-    return merged
-
-
-def _per_word(values: NDArray[np.float64], word: NDArray[np.int64], words: int) -> NDArray[np.float64]:
-    best = np.zeros(words)
-    np.maximum.at(best, word, values)
-    return best

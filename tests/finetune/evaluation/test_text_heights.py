@@ -41,8 +41,8 @@ def test_every_fate(zips):
     evaluator = TextIouEvaluator(truth.split)
     evaluator.add(read_submission(zips[1], truth).rows)
     assert evaluator.by_height() == (
-        HeightRow(0, 12, words=3, found=1, merged=2, pieces=0, bounds=0, unseen=0),
-        HeightRow(20, 32, words=3, found=0, merged=0, pieces=1, bounds=1, unseen=1),
+        HeightRow(0, 12, words=3, found=1, split=0, merged=2, low_iou=0, missed=0),
+        HeightRow(20, 32, words=3, found=0, split=1, merged=0, low_iou=1, missed=1),
     )
 
 
@@ -56,18 +56,18 @@ def test_fates_add_up(tmp_path, seed):
     words = sum(row.words for row in rows)
     assert words == (~truth.split.ignore).sum() > 0
     assert sum(row.found for row in rows) / words == pytest.approx(values["recall"])
-    assert all(row.words == row.found + row.merged + row.pieces + row.bounds + row.unseen for row in rows)
+    assert all(row.words == row.found + row.split + row.merged + row.low_iou + row.missed for row in rows)
 
 
 def test_nothing_found_at_all(zips, tmp_path):
     truth = read_truth(zips[0], "icdar2015-iou")
-    assert [(row.words, row.unseen) for row in TextIouEvaluator(truth.split).by_height()] == [(3, 3), (3, 3)]
+    assert [(row.words, row.missed) for row in TextIouEvaluator(truth.split).by_height()] == [(3, 3), (3, 3)]
 
 
 def test_the_command_shows_them(zips, tmp_path, capsys):
     assert main(["evaluate", "--data", str(zips[0]), "--predictions", str(zips[1]), "--json", str(tmp_path / "out.json")]) == 0
     said = capsys.readouterr()
     line = next(line for line in (said.out + said.err).splitlines() if line.startswith("under 12 px"))
-    assert line.split()[3:] == ["3", "0.333", "2", "0", "0", "0"]
+    assert line.split()[3:] == ["3", "0.333", "0", "2", "0", "0"]
     rows = json.loads((tmp_path / "out.json").read_text())["results"][0]["by_height"]
-    assert rows[1] == {"low": 20, "high": 32, "words": 3, "found": 0, "merged": 0, "pieces": 1, "bounds": 1, "unseen": 1}
+    assert rows[1] == {"low": 20, "high": 32, "words": 3, "found": 0, "split": 1, "merged": 0, "low_iou": 1, "missed": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from finetune.evaluation import text_deteval, text_iou
+from finetune.evaluation import outlines, text_deteval
 from finetune.evaluation.outlines import Outlines
 from finetune.evaluation.polygon_area import areas, intersections
 from finetune.evaluation.text_deteval import DetEvalEvaluator
@@ -92,7 +92,7 @@ def test_planted_faults_are_seen(tmp_path, monkeypatch):
     random = np.random.default_rng(1)
     truth, results = random_quads(random, tmp_path, images=40)
     values, _ = official_port.score_iou(truth, results)
-    monkeypatch.setattr(text_iou, "intersections", lambda one, two: 0.8 * intersections(one, two))
+    monkeypatch.setattr(outlines, "intersections", lambda one, two: 0.8 * intersections(one, two))
     assert dict(score(truth, results, "icdar2015-iou").values) != pytest.approx(values, abs=1e-12)
     truth, results = random_rectangles(random, tmp_path, images=40)
     values, _ = official_port.score_deteval(truth, results)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from finetune.report.word_errors import WORD_KINDS, count_word_errors, find_word_errors
+from finetune.evaluation.word_fates import WORD_KINDS
+from finetune.report.word_errors import count_word_errors, find_word_errors
 from tests.finetune.report.saved_makers import Row, make_found, make_truth
 
 
