@@ -44,7 +44,7 @@ class Source:
         samples: Takes SampleKeys.
         rows: [count] which of its samples may be trained on.
         note: For the user.
-        fingerprint: Equal for equal pictures and targets.
+        fingerprint: Equal for equal pictures and targets; empty for the training split, which the data have one of.
     """
 
     name: str
@@ -144,7 +144,7 @@ def build_sources(config: DataConfig, train: TextSplit | None, held_out: Sequenc
     if train is None:
         raise DataError(f"{config.root} has no training split for the {rest:.0%} that data.mix leaves to it; give the sources shares of 1 in all")
     own = TextDataset(train, preprocess, config.augment, seed, maker.crop_hw)
-    return [Source(config.root, rest, own, np.arange(len(own)), f"{len(own)} images of the training split", fingerprint_of_text({"train": train})), *sources]
+    return [Source(config.root, rest, own, np.arange(len(own)), f"{len(own)} images of the training split", ""), *sources]
 
 
 def source_lines(sources: Sequence[Source], total: int) -> list[str]:

@@ -152,6 +152,10 @@ def test_a_source_that_changed_under_a_run_is_said(labelled: Path, tmp_path: Pat
     ending = "have changed since the run began: it goes on with those that are there now"
     names = (f"words:{tmp_path / 'photos'}", f"blank:{tmp_path / 'photos'}")
     assert saved.check_data(after.splits, after.sources) == [f"data.mix: the samples of {name} {ending}" for name in names]
+    write_icdar(labelled, "train", {"img_1": LINE.replace(b"word", b"other")}, size=(120, 80))
+    again = module(labelled, mix=mix, epoch_images=8)
+    assert saved.check_data(again.splits, again.sources)[0].startswith("the training images or boxes have changed")
+    assert not any(str(labelled) in line for line in saved.check_data(again.splits, again.sources)), "the training split is said once"
     old = SavedState(data={key: value for key, value in saved.data.items() if key != "sources"})  # of a version that did not keep them
     assert old.check_data(after.splits, after.sources) == []
 
